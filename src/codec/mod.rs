@@ -1,0 +1,3 @@
+//! Messages to bytes and back: JSON text that never holds a raw newline.
+
+pub mod json;
