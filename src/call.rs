@@ -1,0 +1,181 @@
+//! One call: its deadline, its attempts, and what a failure of one attempt means for the whole.
+//!
+//! Both transports ask the same [`Call`] what to do next, so a call behaves the same on each.
+
+use std::time::{Duration, Instant};
+
+use crate::error::{CallReport, Error, ErrorKind, Result};
+
+/// Asks whether the caller wants out (Ctrl-C). Called while a call waits, about ten times a second.
+pub type Interrupt = fn() -> bool;
+
+/// The longest an attempt goes on without a byte from the server, as long as time is left to retry.
+pub const PATIENCE: Duration = Duration::from_secs(1);
+
+const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+
+/// Why one attempt failed, and what it leaves behind.
+#[derive(Debug)]
+pub struct Failure {
+    /// What went wrong, in words.
+    pub error: Error,
+    /// Whether some of the request may have reached the server.
+    pub sent: bool,
+    /// Whether another attempt may help.
+    pub retry: Retry,
+}
+
+/// When to try again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// Without a pause: a connection from the pool turned out to be dead.
+    AtOnce,
+    /// After a pause.
+    Later,
+    /// Never: trying again cannot help.
+    Never,
+}
+
+impl Failure {
+    /// An attempt that failed before anything was sent.
+    pub fn before_sending(error: Error, retry: Retry) -> Self {
+        Self { error, sent: false, retry }
+    }
+}
+
+/// A call on its way.
+#[derive(Debug)]
+pub struct Call {
+    operation: &'static str,
+    started: Instant,
+    deadline: Instant,
+    attempts: u32,
+    /// A write was sent and its reply not read: until a reply comes the outcome is unknown.
+    doubt: bool,
+    tries_once: bool,
+}
+
+impl Call {
+    /// Begins a call that ends, one way or the other, within `timeout`.
+    pub fn begin(operation: &'static str, timeout: Duration) -> Self {
+        let started = Instant::now();
+        Self {
+            operation,
+            started,
+            deadline: started + timeout,
+            attempts: 0,
+            doubt: false,
+            // A health check says how things are now, not how they may be after five seconds.
+            tries_once: operation == "ping",
+        }
+    }
+
+    /// Returns when the call has to be over.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Counts an attempt.
+    pub fn attempt(&mut self) {
+        self.attempts += 1;
+    }
+
+    /// Takes a failed attempt of a request; returns how long to pause before the next one.
+    ///
+    /// # Errors
+    /// The error of the whole call, when there is to be no next attempt.
+    pub fn after(
+        &mut self,
+        failure: Failure,
+        writes: bool,
+        op_id: impl FnOnce() -> Option<String>,
+    ) -> Result<Duration> {
+        self.doubt |= failure.sent && writes;
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        let pause = match failure.retry {
+            Retry::AtOnce => Duration::ZERO,
+            Retry::Later => pause(self.attempts),
+            Retry::Never => left,
+        };
+        if pause < left && !self.tries_once {
+            return Ok(pause);
+        }
+        let stopped = matches!(failure.error.kind(), ErrorKind::Interrupted);
+        let error = if self.doubt && !stopped {
+            let advice = "load the memory to see, or repeat an append with the error's op_id";
+            Error::new(
+                ErrorKind::OutcomeUnknown { op_id: op_id() },
+                format!(
+                    "the {} was sent and may or may not have been applied ({}); {advice}",
+                    self.operation, failure.error
+                ),
+            )
+        } else {
+            failure.error
+        };
+        Err(self.report(&error, failure.retry != Retry::Never && !self.tries_once))
+    }
+
+    /// Adds what is known of this call to an error that ends it.
+    pub fn report(&self, error: &Error, timed_out: bool) -> Error {
+        let kind = error.kind().clone();
+        let attempts = self.attempts;
+        let elapsed = self.started.elapsed();
+        let tries =
+            if attempts == 1 { "1 attempt".to_owned() } else { format!("{attempts} attempts") };
+        let message = format!(
+            "{} failed ({tries}, {:.2} s): {}",
+            self.operation,
+            elapsed.as_secs_f64(),
+            error.message()
+        );
+        let operation = self.operation;
+        Error::new(kind, message).in_call(CallReport { operation, attempts, elapsed, timed_out })
+    }
+}
+
+/// Returns the pause after `attempts` attempts: doubling, capped, with full jitter so that clients
+/// of one server that went away do not all come back at once.
+fn pause(attempts: u32) -> Duration {
+    let doubled = SHORTEST_PAUSE.saturating_mul(1 << attempts.saturating_sub(1).min(8));
+    let longest = doubled.min(LONGEST_PAUSE);
+    let random = getrandom::u32().unwrap_or(u32::MAX / 2);
+    longest.mul_f64(f64::from(random) / f64::from(u32::MAX)).max(SHORTEST_PAUSE / 4)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(sent: bool, retry: Retry) -> Failure {
+        Failure { error: Error::new(ErrorKind::Unavailable, "no server"), sent, retry }
+    }
+
+    #[test]
+    fn a_lost_reply_of_a_write_leaves_a_doubt_that_later_failures_keep() {
+        let mut call = Call::begin("append", Duration::from_secs(60));
+        call.attempt();
+        assert!(call.after(failure(true, Retry::Later), true, || None).is_ok());
+        call.attempt();
+        let error =
+            call.after(failure(false, Retry::Never), true, || Some("id".into())).unwrap_err();
+        assert_eq!(error.kind(), &ErrorKind::OutcomeUnknown { op_id: Some("id".into()) });
+        assert_eq!(error.call().attempts, 2);
+    }
+
+    #[test]
+    fn a_lost_reply_of_a_read_leaves_none() {
+        let mut call = Call::begin("load", Duration::ZERO);
+        let error = call.after(failure(true, Retry::Later), false, || None).unwrap_err();
+        assert_eq!(error.kind(), &ErrorKind::Unavailable);
+        assert!(error.call().timed_out);
+    }
+
+    #[test]
+    fn pauses_grow_and_stay_bounded() {
+        for attempts in 0..100 {
+            assert!(pause(attempts) <= LONGEST_PAUSE);
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The first element of a `log` memory: one line of text.
+//!
+//! ```text
+//! redember:1 rev=7 count=12 total=12 skip=0 bytes=3456 chunks=4 open=3/410/5 born=wA1.0:1 lanes=;wA1.0:9:7:12:1763914200
+//! ```
+//!
+//! A person reads it in `redis-cli`, and a Lua script edits it with string patterns, which is why
+//! it is not JSON. Anything after the lanes belongs to later versions and is kept.
+
+use std::str;
+
+use crate::error::{Error, Result};
+
+/// The header of a `log` memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Header {
+    /// One more on every write that changed something; the first write makes it 1.
+    pub revision: u64,
+    /// Messages a reader sees.
+    pub count: usize,
+    /// The position after the last message: messages written since the last save, less those
+    /// popped. Equal to `count` as long as nothing was trimmed.
+    pub total: u64,
+    /// Messages at the head of the first chunk that were trimmed and are not to be shown.
+    pub skip: usize,
+    /// Bytes of the messages as stored, one separator each.
+    pub bytes: u64,
+    /// Chunks that belong to the memory; elements beyond them were never committed.
+    pub chunks: usize,
+    /// The run of small chunks at the tail that the next fold will join.
+    pub open: Open,
+    /// Identity of the write that created this memory; a memory made anew has another.
+    pub born: Box<str>,
+}
+
+/// The run of small chunks at the tail of a memory.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Open {
+    /// How many chunks.
+    pub chunks: usize,
+    /// Their bytes, one separator a message.
+    pub bytes: usize,
+    /// Their messages.
+    pub messages: usize,
+}
+
+impl Header {
+    /// Reads a header line.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`](crate::error::ErrorKind::Corrupt) if the line is no header of
+    /// version 1.
+    pub fn parse(line: &[u8]) -> Result<Self> {
+        let text = str::from_utf8(line).map_err(|_| foreign())?;
+        let mut words = text.split(' ');
+        match words.next().and_then(|word| word.strip_prefix("redember:")) {
+            Some("1") => {}
+            Some(version) if !version.is_empty() && version.bytes().all(|b| b.is_ascii_digit()) => {
+                return Err(Error::corrupt(format!(
+                    "the memory has storage format version {version}; this version of redember \
+                     reads version 1: upgrade redember"
+                )));
+            }
+            _ => return Err(foreign()),
+        }
+        let mut field = |name: &str| -> Result<&str> {
+            let value = words.next().and_then(|word| word.strip_prefix(name));
+            value.and_then(|value| value.strip_prefix('=')).ok_or_else(foreign)
+        };
+        let revision = number(field("rev")?)?;
+        let count = number(field("count")?)?;
+        let total = number(field("total")?)?;
+        let skip = number(field("skip")?)?;
+        let bytes = number(field("bytes")?)?;
+        let chunks = number(field("chunks")?)?;
+        let mut open = field("open")?.splitn(3, '/');
+        let mut part = || open.next().ok_or_else(foreign).and_then(number);
+        let open = Open { chunks: part()?, bytes: part()?, messages: part()? };
+        let born = field("born")?.into();
+        field("lanes")?;
+        Ok(Self { revision, count, total, skip, bytes, chunks, open, born })
+    }
+}
+
+fn number<T: str::FromStr>(text: &str) -> Result<T> {
+    text.parse().map_err(|_| foreign())
+}
+
+fn foreign() -> Error {
+    Error::corrupt(
+        "the key holds a list that is not a redember memory (its first element is no redember \
+         header); nothing was changed. Use another prefix, or delete the key if it is not needed",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const LINE: &str = "redember:1 rev=7 count=12 total=13 skip=1 bytes=3456 chunks=4 open=3/410/5 \
+                        born=wA1.0:1 lanes=;wA1.0:9:7:12:1763914200 {\"later\":\"version\"}";
+
+    #[test]
+    fn every_field_is_read_and_what_follows_is_left_alone() {
+        let header = Header::parse(LINE.as_bytes()).unwrap();
+        assert_eq!(
+            header,
+            Header {
+                revision: 7,
+                count: 12,
+                total: 13,
+                skip: 1,
+                bytes: 3456,
+                chunks: 4,
+                open: Open { chunks: 3, bytes: 410, messages: 5 },
+                born: "wA1.0:1".into(),
+            }
+        );
+    }
+
+    #[test]
+    fn a_later_version_is_named_and_anything_else_is_foreign() {
+        let error = Header::parse(b"redember:2 anything").unwrap_err();
+        assert!(error.message().contains("version 2"), "{error}");
+        let whole = LINE.split(" {").next().unwrap();
+        for line in ["", "hello", "redember:", "redember:x", "redember:1", &LINE[..60]] {
+            assert!(Header::parse(line.as_bytes()).is_err(), "{line}");
+        }
+        assert!(Header::parse(whole.as_bytes()).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(line in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Header::parse(&line);
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! What a verb wants from a server, without I/O.
+//!
+//! A [`Plan`] says which commands to send and how to read their replies, and may ask for another
+//! round. The two transports drive the same plans; a plan never sees a socket, and a transport
+//! never sees a verb.
+
+use bytes::Bytes;
+
+use crate::error::{Error, Result};
+use crate::script::Script;
+use crate::store::Answer;
+
+/// One command of a request.
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// A command and its arguments, as they are sent.
+    Plain(Vec<Bytes>),
+    /// A constant script on one key.
+    Script {
+        /// The script.
+        script: &'static Script,
+        /// Its only key.
+        key: Bytes,
+        /// Its arguments.
+        args: Vec<Bytes>,
+    },
+}
+
+/// How a script is named on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// `EVALSHA` with the digest: what is tried first.
+    Digest,
+    /// `EVAL` with the text: after the server answered that it does not know the digest.
+    Source,
+}
+
+impl Command {
+    /// Makes a command without a script.
+    pub fn plain(parts: impl IntoIterator<Item = Bytes>) -> Self {
+        Self::Plain(parts.into_iter().collect())
+    }
+
+    /// Visits every argument as it is sent, the command's name first.
+    pub fn for_each_part(&self, form: Form, mut visit: impl FnMut(&Bytes)) {
+        match self {
+            Self::Plain(parts) => parts.iter().for_each(visit),
+            Self::Script { script, key, args } => {
+                let (name, body) = match form {
+                    Form::Digest => ("EVALSHA", script.digest()),
+                    Form::Source => ("EVAL", script.source()),
+                };
+                visit(&Bytes::from_static(name.as_bytes()));
+                visit(&Bytes::from_static(body.as_bytes()));
+                visit(&Bytes::from_static(b"1"));
+                visit(key);
+                args.iter().for_each(visit);
+            }
+        }
+    }
+
+    fn is_script(&self) -> bool {
+        matches!(self, Self::Script { .. })
+    }
+}
+
+/// Commands that are sent together and answered one by one.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The commands, in order.
+    pub commands: Vec<Command>,
+    /// Whether the request changes what is stored, so that a lost reply leaves a doubt.
+    pub writes: bool,
+}
+
+impl Request {
+    /// Makes a request that reads.
+    pub fn read(commands: impl IntoIterator<Item = Command>) -> Self {
+        Self { commands: commands.into_iter().collect(), writes: false }
+    }
+
+    /// Makes a request that writes.
+    pub fn write(command: Command) -> Self {
+        Self { commands: vec![command], writes: true }
+    }
+
+    /// Returns the positions of scripts that the server did not know: they are to be sent again as
+    /// [`Form::Source`].
+    pub fn unknown_scripts(&self, replies: &[Reply]) -> Vec<usize> {
+        let unknown = |(command, reply): (&Command, &Reply)| {
+            command.is_script() && matches!(reply, Reply::Error(error) if error.code == "NOSCRIPT")
+        };
+        let pairs = self.commands.iter().zip(replies).enumerate();
+        pairs.filter(|(_, pair)| unknown(*pair)).map(|(at, _)| at).collect()
+    }
+}
+
+/// One reply of a server, RESP2 and RESP3 alike.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// Nothing there.
+    Nil,
+    /// An integer (or a RESP3 boolean).
+    Integer(i64),
+    /// A bulk or simple string, or any other scalar as its text.
+    Text(Bytes),
+    /// An array, set, or push; a map as its keys and values in turn.
+    Array(Vec<Self>),
+    /// An error.
+    Error(ServerError),
+}
+
+/// An error reply: its first word, and the rest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerError {
+    /// The first word in capitals, such as `WRONGTYPE`.
+    pub code: String,
+    /// The text after the code.
+    pub detail: String,
+}
+
+impl ServerError {
+    /// Reads an error line. `ERR WRONGTYPE …`, as some servers say it, counts as `WRONGTYPE`.
+    pub fn parse(line: &str) -> Self {
+        let (code, detail) = line.split_once(' ').unwrap_or((line, ""));
+        match detail.split_once(' ') {
+            Some((inner, rest))
+                if code == "ERR"
+                    && inner.len() > 3
+                    && inner.bytes().all(|b| b.is_ascii_uppercase()) =>
+            {
+                Self { code: inner.to_owned(), detail: rest.to_owned() }
+            }
+            _ => Self { code: code.to_owned(), detail: detail.to_owned() },
+        }
+    }
+}
+
+impl Reply {
+    /// Takes an integer.
+    ///
+    /// # Errors
+    /// Any other reply, error replies included.
+    pub fn integer(self) -> Result<i64> {
+        match self {
+            Self::Integer(value) => Ok(value),
+            Self::Text(text) => {
+                let value = std::str::from_utf8(&text).ok().and_then(|text| text.parse().ok());
+                value.ok_or_else(|| unexpected("an integer", "text"))
+            }
+            other => Err(other.refuse("an integer")),
+        }
+    }
+
+    /// Takes an integer that cannot be negative.
+    ///
+    /// # Errors
+    /// Any other reply, error replies included.
+    pub fn unsigned(self) -> Result<u64> {
+        self.integer().and_then(|value| {
+            u64::try_from(value).map_err(|_| unexpected("a count", "a negative number"))
+        })
+    }
+
+    /// Takes text, or `None` where nothing is there.
+    ///
+    /// # Errors
+    /// Any other reply, error replies included.
+    pub fn text(self) -> Result<Option<Bytes>> {
+        match self {
+            Self::Nil => Ok(None),
+            Self::Text(text) => Ok(Some(text)),
+            other => Err(other.refuse("text")),
+        }
+    }
+
+    /// Takes an array.
+    ///
+    /// # Errors
+    /// Any other reply, error replies included.
+    pub fn array(self) -> Result<Vec<Self>> {
+        match self {
+            Self::Array(items) => Ok(items),
+            other => Err(other.refuse("an array")),
+        }
+    }
+
+    /// Takes an array of texts.
+    ///
+    /// # Errors
+    /// Any other reply, error replies included.
+    pub fn texts(self) -> Result<Vec<Bytes>> {
+        let items = self.array()?;
+        items
+            .into_iter()
+            .map(|item| item.text()?.ok_or_else(|| unexpected("text", "nothing")))
+            .collect()
+    }
+
+    fn refuse(self, wanted: &str) -> Error {
+        match self {
+            Self::Error(error) => crate::refusal::refused(&error),
+            Self::Nil => unexpected(wanted, "nothing"),
+            Self::Integer(_) => unexpected(wanted, "an integer"),
+            Self::Text(_) => unexpected(wanted, "text"),
+            Self::Array(_) => unexpected(wanted, "an array"),
+        }
+    }
+}
+
+fn unexpected(wanted: &str, found: &str) -> Error {
+    Error::new(
+        crate::error::ErrorKind::Server,
+        format!("the server answered {found} where {wanted} was due; is it a Redis server?"),
+    )
+}
+
+/// What a plan says after it has read replies.
+#[derive(Debug)]
+pub enum Step {
+    /// Send [`Plan::request`] again: it now asks for something else.
+    Again,
+    /// The verb is done.
+    Done(Answer),
+}
+
+/// One verb on its way: asks, reads, and may ask again.
+pub trait Plan: Send {
+    /// Returns what to send now. Sending it twice is harmless: writes carry their identity.
+    fn request(&self) -> &Request;
+
+    /// Reads the replies to [`request`](Plan::request), one for each command.
+    ///
+    /// # Errors
+    /// What the replies say, or that they cannot be read.
+    fn advance(&mut self, replies: Vec<Reply>) -> Result<Step>;
+
+    /// Returns the identity by which the current request can be repeated by hand, if it has one.
+    fn op_id(&mut self) -> Option<String> {
+        None
+    }
+}
+
+/// A plan of one round: a request, and a function that reads its replies.
+pub(crate) struct Once<F> {
+    request: Request,
+    read: Option<F>,
+}
+
+impl<F> Once<F>
+where
+    F: FnOnce(Replies) -> Result<Answer> + Send + 'static,
+{
+    pub(crate) fn boxed(request: Request, read: F) -> Box<dyn Plan> {
+        Box::new(Self { request, read: Some(read) })
+    }
+}
+
+impl<F> Plan for Once<F>
+where
+    F: FnOnce(Replies) -> Result<Answer> + Send,
+{
+    fn request(&self) -> &Request {
+        &self.request
+    }
+
+    fn advance(&mut self, replies: Vec<Reply>) -> Result<Step> {
+        let read = self.read.take().ok_or_else(|| unexpected("no reply", "one"))?;
+        read(Replies(replies.into_iter())).map(Step::Done)
+    }
+}
+
+/// The replies of one request, taken in order.
+pub(crate) struct Replies(std::vec::IntoIter<Reply>);
+
+impl Replies {
+    pub(crate) fn new(replies: Vec<Reply>) -> Self {
+        Self(replies.into_iter())
+    }
+
+    pub(crate) fn take(&mut self) -> Result<Reply> {
+        self.0.next().ok_or_else(|| unexpected("a reply", "nothing"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn error_lines_are_split_at_their_code() {
+        let error = ServerError::parse("WRONGTYPE Operation against a key");
+        assert_eq!(
+            (error.code.as_str(), error.detail.as_str()),
+            ("WRONGTYPE", "Operation against a key")
+        );
+        assert_eq!(ServerError::parse("ERR WRONGTYPE Operation").code, "WRONGTYPE");
+        assert_eq!(ServerError::parse("ERR unknown command").code, "ERR");
+        assert_eq!(ServerError::parse("ERR").code, "ERR");
+    }
+}

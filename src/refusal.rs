@@ -1,0 +1,99 @@
+//! What a server's error reply means.
+//!
+//! Only the code and, for a few commands, the text that Redis itself writes are looked at. The text
+//! of an error may hold what a user stored, so it is quoted for codes that never do, and cut.
+
+use crate::error::{Error, ErrorKind};
+use crate::plan::ServerError;
+
+/// Returns whether the server may answer otherwise in a moment.
+pub(crate) fn is_transient(error: &ServerError) -> bool {
+    matches!(
+        error.code.as_str(),
+        "LOADING" | "BUSY" | "TRYAGAIN" | "CLUSTERDOWN" | "MASTERDOWN" | "READONLY"
+    ) || is_full_of_clients(error)
+}
+
+/// Turns an error reply into the error that callers see.
+pub(crate) fn refused(error: &ServerError) -> Error {
+    let (kind, advice) = match error.code.as_str() {
+        "LOADING" | "BUSY" | "TRYAGAIN" | "CLUSTERDOWN" | "MASTERDOWN" => {
+            (ErrorKind::ServerBusy, "try again in a moment")
+        }
+        "READONLY" => (ErrorKind::ReadOnly, "connect to the primary, not to a replica"),
+        "OOM" | "MISCONF" => (
+            ErrorKind::ServerFull,
+            "nothing was written: give the server memory or disk, or delete old memories",
+        ),
+        "NOREPLICAS" => (ErrorKind::NotEnoughReplicas, "nothing was written: check the replicas"),
+        "NOAUTH" | "WRONGPASS" => (ErrorKind::AuthFailed, "check the user name and the password"),
+        "NOPERM" => (
+            ErrorKind::PermissionDenied,
+            "allow this user the commands that redember needs on its keys",
+        ),
+        "WRONGTYPE" => (
+            ErrorKind::Corrupt { index: None },
+            "the key is no redember list and was left as it is: use another prefix",
+        ),
+        "FOREIGN" => (
+            ErrorKind::Corrupt { index: None },
+            "nothing was changed: use another prefix, or a newer redember",
+        ),
+        _ if is_full_of_clients(error) => {
+            (ErrorKind::ServerBusy, "raise maxclients, or share one client between backends")
+        }
+        "ERR" if error.detail.contains("invalid password") || error.detail.contains("AUTH") => {
+            (ErrorKind::AuthFailed, "check the user name and the password")
+        }
+        _ => (ErrorKind::Server, "see the server's log"),
+    };
+    Error::new(kind, format!("the server answered {}: {advice}", summary(error)))
+}
+
+fn is_full_of_clients(error: &ServerError) -> bool {
+    error.code == "ERR" && error.detail.starts_with("max number of clients")
+}
+
+/// Returns the code, and the detail where it is the server's own words, without control characters.
+fn summary(error: &ServerError) -> String {
+    let clean = |text: &str| -> String {
+        text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(160).collect()
+    };
+    let code = clean(&error.code);
+    match error.code.as_str() {
+        "NOAUTH" | "NOPERM" | "OOM" | "LOADING" | "MISCONF" | "FOREIGN" | "ERR" => {
+            format!("{code} ({})", clean(&error.detail))
+        }
+        _ => code,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_become_kinds() {
+        let cases = [
+            ("LOADING Redis is loading", ErrorKind::ServerBusy, true),
+            ("READONLY You can't write", ErrorKind::ReadOnly, true),
+            ("OOM command not allowed", ErrorKind::ServerFull, false),
+            ("WRONGPASS invalid username-password pair", ErrorKind::AuthFailed, false),
+            ("NOPERM this user has no permissions", ErrorKind::PermissionDenied, false),
+            ("WRONGTYPE Operation", ErrorKind::Corrupt { index: None }, false),
+            ("ERR max number of clients reached", ErrorKind::ServerBusy, true),
+            ("ERR something new", ErrorKind::Server, false),
+        ];
+        for (line, kind, transient) in cases {
+            let error = ServerError::parse(line);
+            assert_eq!(refused(&error).kind(), &kind, "{line}");
+            assert_eq!(is_transient(&error), transient, "{line}");
+        }
+    }
+
+    #[test]
+    fn control_characters_of_a_server_do_not_reach_the_text() {
+        let error = refused(&ServerError::parse("ERR \u{1b}[31mred\nnew line"));
+        assert!(!error.message().contains(char::is_control));
+    }
+}

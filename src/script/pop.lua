@@ -1,0 +1,18 @@
+-- Takes the last message away. The caller has read it: ARGV 5 is the revision it was read at.
+-- ARGV: 6 bytes of the message with its separator, 7 what is left of the last chunk ('' nothing).
+if count + 0 == 0 then
+  return { 5, tonumber(rev), 0 }
+end
+if ARGV[7] == '' then
+  redis.call('RPOP', key)
+  chunks = chunks - 1
+else
+  redis.call('LSET', key, -1, ARGV[7])
+end
+count, total, bytes = count - 1, total - 1, bytes - ARGV[6]
+if run + 0 > 0 then
+  run_bytes, run_messages = run_bytes - ARGV[6], run_messages - 1
+  if ARGV[7] == '' then
+    run = run - 1
+  end
+end

@@ -1,0 +1,16 @@
+-- Replaces all messages. ARGV: 6 messages, 7 messages in the last chunk, 8.. chunks.
+if line then
+  redis.call('LTRIM', key, 0, 0)
+end
+count, total, skip, bytes, chunks = ARGV[6], ARGV[6], 0, 0, #ARGV - 7
+-- A thousand at a time: Lua's stack takes no more than about 8000.
+for from = 8, #ARGV, 1000 do
+  redis.call('RPUSH', key, unpack(ARGV, from, math.min(from + 999, #ARGV)))
+end
+for at = 8, #ARGV do
+  bytes = bytes + #ARGV[at] + 1
+end
+run, run_bytes, run_messages = 0, 0, 0
+if chunks > 0 and #ARGV[#ARGV] + 1 < CHUNK_BYTES then
+  run, run_bytes, run_messages = 1, #ARGV[#ARGV] + 1, ARGV[7]
+end

@@ -1,0 +1,66 @@
+//! Delete: read which memory is there, then delete that one.
+//!
+//! A bare `DEL` looks harmless to repeat and is not: if its reply is lost and the memory is written
+//! anew, the repetition deletes what nobody asked to delete. So the script deletes only the memory
+//! (by its birth) at the revision that was read; where that has changed, the plan reads again.
+
+use bytes::Bytes;
+
+use super::Answer;
+use super::read::read_header;
+use super::redis_store::command;
+use crate::error::Result;
+use crate::layout::Header;
+use crate::plan::{Command, Plan, Replies, Reply, Request, Step};
+use crate::script;
+
+pub(super) struct Delete {
+    key: Bytes,
+    request: Request,
+    /// Birth of the memory that was read.
+    found: Option<Box<str>>,
+}
+
+impl Delete {
+    pub(super) fn new(key: Bytes) -> Self {
+        Self { request: Request::read([read_header(&key)]), key, found: None }
+    }
+
+    fn read(&mut self, mut replies: Replies) -> Result<Step> {
+        let Some(line) = replies.take()?.text()? else {
+            return Ok(Step::Done(Answer::Bool(false)));
+        };
+        self.request = match Header::parse(&line) {
+            Ok(header) => {
+                let args = vec![header.born.to_string().into(), header.revision.to_string().into()];
+                self.found = Some(header.born);
+                let key = self.key.clone();
+                Request::write(Command::Script { script: &script::DELETE, key, args })
+            }
+            // A damaged memory can only be got rid of as a whole.
+            Err(_) => Request::write(command("DEL", &self.key, [])),
+        };
+        Ok(Step::Again)
+    }
+}
+
+impl Plan for Delete {
+    fn request(&self) -> &Request {
+        &self.request
+    }
+
+    fn advance(&mut self, replies: Vec<Reply>) -> Result<Step> {
+        let mut replies = Replies::new(replies);
+        if !self.request.writes {
+            return self.read(replies);
+        }
+        // 0: a lost reply hid that it was deleted, or another caller was first. Gone either way.
+        match replies.take()?.integer()? {
+            -1 => {
+                self.request = Request::read([read_header(&self.key)]);
+                Ok(Step::Again)
+            }
+            _ => Ok(Step::Done(Answer::Bool(true))),
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! The verbs: what a store can be asked, and what it answers.
+//!
+//! A [`Verb`] is plain data. [`RedisStore`] turns it into a [`Plan`](crate::plan::Plan) and lets a
+//! transport drive that; the file store and the in-memory store apply it at once.
+
+mod answer;
+mod delete;
+mod ledger;
+mod list;
+mod pop;
+mod read;
+mod redis_store;
+mod write;
+mod writer;
+
+use std::sync::Arc;
+
+pub use answer::{Answer, Info, Written};
+pub(crate) use ledger::{Key, Keyed, Ledger, MAX_KEYS};
+pub use list::Scan;
+pub(crate) use redis_store::check_write;
+pub use redis_store::{RedisStore, StoreOptions};
+pub use writer::{Lane, Writer};
+
+use crate::keyspace::MemoryId;
+use crate::message::Messages;
+
+/// One call on a store.
+#[derive(Debug, Clone)]
+pub enum Verb {
+    /// Reads a whole conversation.
+    Load(MemoryId),
+    /// Reads the last messages.
+    Tail(MemoryId, usize),
+    /// Replaces the conversation, or appends to it.
+    Write(Write),
+    /// Takes the last message away.
+    Pop(MemoryId),
+    /// Deletes the conversation.
+    Delete(MemoryId),
+    /// Asks whether there is such a conversation.
+    Exists(MemoryId),
+    /// Counts the messages.
+    Count(MemoryId),
+    /// Asks for what is known without reading the messages.
+    Info(MemoryId),
+    /// Restarts the time to live.
+    Touch(MemoryId),
+    /// Reads the next page of ids.
+    Page(Arc<Scan>),
+    /// Asks whether the store is there.
+    Ping,
+}
+
+/// A write of messages.
+#[derive(Debug, Clone)]
+pub struct Write {
+    /// Which conversation.
+    pub id: MemoryId,
+    /// What to do with the messages.
+    pub mode: Mode,
+    /// The messages.
+    pub messages: Messages,
+    /// The revision the conversation must be at; 0 means it must not exist.
+    pub if_revision: Option<u64>,
+    /// The caller's own name for this append: a second one with it changes nothing.
+    pub idempotency_key: Option<String>,
+}
+
+/// What a write does with its messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Puts them in the place of what is there.
+    Save,
+    /// Puts them after what is there.
+    Append,
+}
+
+impl Verb {
+    /// Returns the verb's name as callers know it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Load(_) => "load",
+            Self::Tail(..) => "tail",
+            Self::Write(Write { mode: Mode::Save, .. }) => "save",
+            Self::Write(Write { mode: Mode::Append, .. }) => "append",
+            Self::Pop(_) => "pop",
+            Self::Delete(_) => "delete",
+            Self::Exists(_) => "exists",
+            Self::Count(_) => "count",
+            Self::Info(_) => "info",
+            Self::Touch(_) => "touch",
+            Self::Page(_) => "list",
+            Self::Ping => "ping",
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! The verbs that read: load, tail, exists, count, info; and touch, which changes no message.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::redis_store::{StoreOptions, command};
+use super::{Answer, Info};
+use crate::error::Result;
+use crate::layout::{Header, read_log, read_log_tail};
+use crate::plan::{Command, Once, Plan, Replies, Request};
+use crate::script;
+
+const FIRST: Bytes = Bytes::from_static(b"0");
+const LAST: Bytes = Bytes::from_static(b"-1");
+
+/// Reads a whole memory in one round trip.
+pub(super) fn load(options: &StoreOptions, key: &Bytes) -> Box<dyn Plan> {
+    let read = command("LRANGE", key, [FIRST, LAST]);
+    Once::boxed(refreshing(options, key, read), |mut replies| {
+        let elements = replies.take()?.texts()?;
+        let found = !elements.is_empty();
+        found
+            .then(|| read_log(elements).map(|(_, messages)| messages))
+            .transpose()
+            .map(Answer::Messages)
+    })
+}
+
+/// Reads the last `count` messages in one round trip, and little more of the memory than those.
+pub(super) fn tail(options: &StoreOptions, key: &Bytes, count: usize) -> Box<dyn Plan> {
+    let read = Command::Script {
+        script: &script::TAIL,
+        key: key.clone(),
+        args: vec![count.to_string().into()],
+    };
+    Once::boxed(refreshing(options, key, read), move |mut replies| {
+        let elements = replies.take()?.texts()?;
+        let found = !elements.is_empty();
+        let read = || read_log_tail(elements, count).map(|(_, messages)| messages);
+        found.then(read).transpose().map(Answer::Messages)
+    })
+}
+
+/// Adds the command that restarts the time to live, where reads do that.
+fn refreshing(options: &StoreOptions, key: &Bytes, read: Command) -> Request {
+    let refresh = options.refresh_on_load.then(|| options.restart_ttl(key));
+    Request::read([read].into_iter().chain(refresh))
+}
+
+pub(super) fn exists(key: &Bytes) -> Box<dyn Plan> {
+    Once::boxed(Request::read([command("EXISTS", key, [])]), |mut replies| {
+        Ok(Answer::Bool(replies.take()?.integer()? == 1))
+    })
+}
+
+pub(super) fn count(key: &Bytes) -> Box<dyn Plan> {
+    Once::boxed(Request::read([read_header(key)]), |mut replies| {
+        Ok(Answer::Count(header(&mut replies)?.map_or(0, |header| header.count)))
+    })
+}
+
+pub(super) fn info(key: &Bytes) -> Box<dyn Plan> {
+    let request = Request::read([read_header(key), command("PTTL", key, [])]);
+    Once::boxed(request, |mut replies| {
+        let header = header(&mut replies)?;
+        // -1: the key never expires; -2: it expired between the two commands.
+        let ttl = replies.take()?.integer()?;
+        let header = header.filter(|_| ttl != -2);
+        Ok(Answer::Info(header.map(|header| Info {
+            messages: header.count,
+            revision: header.revision,
+            ttl: u64::try_from(ttl).ok().map(Duration::from_millis),
+            bytes: header.bytes,
+            layout: "log",
+        })))
+    })
+}
+
+pub(super) fn touch(options: &StoreOptions, key: &Bytes) -> Box<dyn Plan> {
+    let request = Request::read([options.restart_ttl(key), command("EXISTS", key, [])]);
+    Once::boxed(request, |mut replies| {
+        replies.take()?.integer()?;
+        Ok(Answer::Bool(replies.take()?.integer()? == 1))
+    })
+}
+
+/// Returns the command that reads the header of a memory.
+pub(super) fn read_header(key: &Bytes) -> Command {
+    command("LINDEX", key, [FIRST])
+}
+
+/// Reads the reply to [`read_header`].
+pub(super) fn header(replies: &mut Replies) -> Result<Option<Header>> {
+    replies.take()?.text()?.map(|line| Header::parse(&line)).transpose()
+}
