@@ -1,0 +1,138 @@
+//! A server's connections, shared by every store that is made on them.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use arc_swap::ArcSwap;
+
+use crate::call::{Call, Interrupt};
+use crate::error::Result;
+use crate::options::ClientOptions;
+use crate::store::{Answer, RedisStore, Verb, Writer};
+use crate::transport::multiplexed::Links;
+use crate::transport::{Pool, Status, blocking, closed, multiplexed};
+
+/// A client of one server. Opens nothing until a call needs it.
+///
+/// After a fork the child gets connections, locks and a writer of its own: sockets shared with the
+/// parent would mix up replies, and a shared writer would make the child's writes look like
+/// repetitions of the parent's.
+#[derive(Debug)]
+pub struct Client {
+    options: ClientOptions,
+    closed: AtomicBool,
+    process: ArcSwap<Process>,
+}
+
+/// What belongs to one process.
+#[derive(Debug)]
+struct Process {
+    id: u32,
+    pool: Pool,
+    links: Links,
+    writer: OnceLock<Arc<Writer>>,
+}
+
+impl Process {
+    fn new(options: &ClientOptions) -> Arc<Self> {
+        Arc::new(Self {
+            id: std::process::id(),
+            pool: Pool::new(options.clone()),
+            links: Links::new(options.clone()),
+            writer: OnceLock::new(),
+        })
+    }
+
+    fn writer(&self) -> Result<&Arc<Writer>> {
+        if let Some(writer) = self.writer.get() {
+            return Ok(writer);
+        }
+        let writer = Writer::new()?;
+        Ok(self.writer.get_or_init(|| writer))
+    }
+}
+
+impl Client {
+    /// Makes a client; opens no connection.
+    pub fn new(options: ClientOptions) -> Self {
+        let process = ArcSwap::new(Process::new(&options));
+        Self { options, closed: AtomicBool::new(false), process }
+    }
+
+    /// Returns what the client connects with.
+    pub fn options(&self) -> &ClientOptions {
+        &self.options
+    }
+
+    /// Runs a verb of `store` on the calling thread.
+    ///
+    /// # Errors
+    /// Whatever ends the call without an answer; see [`ErrorKind`](crate::error::ErrorKind).
+    pub fn run(&self, store: &RedisStore, verb: Verb, interrupt: Interrupt) -> Result<Answer> {
+        let mut call = Call::begin(verb.name(), self.options.timeout);
+        let process = self.process();
+        let plan = process.writer().and_then(|writer| store.plan(verb, writer));
+        let mut plan = plan.map_err(|error| call.report(&error, false))?;
+        blocking::drive(plan.as_mut(), &process.pool, &mut call, interrupt)
+    }
+
+    /// Runs a verb of `store` on the tokio runtime that polls the future.
+    ///
+    /// # Errors
+    /// Whatever ends the call without an answer; see [`ErrorKind`](crate::error::ErrorKind).
+    pub async fn run_async(&self, store: &RedisStore, verb: Verb) -> Result<Answer> {
+        let mut call = Call::begin(verb.name(), self.options.timeout);
+        let process = self.process();
+        let plan = process.writer().and_then(|writer| store.plan(verb, writer));
+        let mut plan = plan.map_err(|error| call.report(&error, false))?;
+        let is_closed = || self.is_closed();
+        multiplexed::drive(plan.as_mut(), &process.links, &mut call, is_closed).await
+    }
+
+    /// Closes every connection; later calls fail. Calls on their way end as they would have.
+    pub fn close(&self) {
+        // Release and acquire: who sees the flag also sees the pool closed.
+        self.closed.store(true, Ordering::Release);
+        let process = self.process();
+        process.pool.close();
+        process.links.close();
+    }
+
+    /// Returns whether the client was closed.
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Returns how many blocking connections there are.
+    pub fn status(&self) -> Status {
+        self.process().pool.status()
+    }
+
+    /// Fails if the client was closed.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Closed`](crate::error::ErrorKind::Closed).
+    pub fn check_open(&self) -> Result<()> {
+        if self.is_closed() { Err(closed()) } else { Ok(()) }
+    }
+
+    /// Returns this process's part, making one after a fork.
+    fn process(&self) -> Arc<Process> {
+        let current = self.process.load_full();
+        if current.id == std::process::id() {
+            return current;
+        }
+        let fresh = Process::new(&self.options);
+        if self.is_closed() {
+            fresh.pool.close();
+        }
+        // Several threads of the child may come here at once; the first wins.
+        let previous = self.process.compare_and_swap(&current, fresh);
+        if Arc::ptr_eq(&previous, &current) {
+            current.pool.abandon();
+            // Dropping the rest would wait for threads that the child does not have.
+            std::mem::forget(current);
+        }
+        self.process.load_full()
+    }
+}

@@ -1,0 +1,70 @@
+//! Drives plans on the caller's own thread.
+//!
+//! No runtime and no thread: a call is one write and one read on a socket of the pool, which is as
+//! fast as the kernel allows, survives a fork, and lets Ctrl-C through.
+
+use super::pool::Pool;
+use super::{stream, transient_failure};
+use crate::call::{Call, Failure, Interrupt};
+use crate::error::{Error, ErrorKind, Result};
+use crate::plan::{Plan, Reply, Request, Step};
+use crate::store::Answer;
+
+/// Drives `plan` to its end.
+///
+/// # Errors
+/// What the plan says, or that the server could not be asked before the call's deadline.
+pub(crate) fn drive(
+    plan: &mut dyn Plan,
+    pool: &Pool,
+    call: &mut Call,
+    interrupt: Interrupt,
+) -> Result<Answer> {
+    loop {
+        let replies = ask(plan, pool, call, interrupt)?;
+        match plan.advance(replies).map_err(|error| call.report(&error, false))? {
+            Step::Done(answer) => return Ok(answer),
+            Step::Again => {}
+        }
+    }
+}
+
+/// Sends the plan's request until it is answered.
+fn ask(
+    plan: &mut dyn Plan,
+    pool: &Pool,
+    call: &mut Call,
+    interrupt: Interrupt,
+) -> Result<Vec<Reply>> {
+    loop {
+        call.attempt();
+        let failure = match attempt(plan.request(), pool, call, interrupt) {
+            Ok(replies) => match transient_failure(&replies) {
+                None => return Ok(replies),
+                Some(failure) => failure,
+            },
+            Err(failure) => failure,
+        };
+        let writes = plan.request().writes;
+        let pause = call.after(failure, writes, || plan.op_id())?;
+        if stream::pause(pause, interrupt).is_err() {
+            return Err(call.report(&Error::new(ErrorKind::Interrupted, "interrupted"), false));
+        }
+    }
+}
+
+fn attempt(
+    request: &Request,
+    pool: &Pool,
+    call: &Call,
+    interrupt: Interrupt,
+) -> Result<Vec<Reply>, Failure> {
+    if request.commands.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut lease = pool.lease(call.deadline(), interrupt)?;
+    let Some(connection) = lease.connection() else { return Ok(Vec::new()) };
+    let replies = connection.exchange(pool.options(), request, call.deadline(), interrupt)?;
+    lease.keep();
+    Ok(replies)
+}

@@ -1,0 +1,185 @@
+//! A small pool of blocking connections: last in, first out, never more than its size.
+//!
+//! Health is told by use, not by an extra `PING`: a connection that fails is dropped, and the call
+//! goes on with another. Nothing runs in the background, so a fork leaves nothing half done.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::closed;
+use super::connection::Connection;
+use crate::call::{Failure, Interrupt, Retry};
+use crate::error::{Error, ErrorKind};
+use crate::options::ClientOptions;
+
+/// Idle connections are dropped after this long: many servers and proxies drop them by then.
+const MAX_IDLE: Duration = Duration::from_secs(240);
+/// Connections are replaced at this age, so that a changed address or password is noticed.
+const MAX_LIFE: Duration = Duration::from_secs(3600);
+/// How often a call that waits for a connection looks for Ctrl-C.
+const SLICE: Duration = Duration::from_millis(50);
+
+/// A pool of connections to one server.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    options: ClientOptions,
+    state: Mutex<State>,
+    freed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    idle: Vec<Idle>,
+    open: usize,
+    closed: bool,
+}
+
+#[derive(Debug)]
+struct Idle {
+    connection: Connection,
+    opened: Instant,
+    since: Instant,
+}
+
+/// How many connections a pool has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Status {
+    /// The most it may open.
+    pub size: usize,
+    /// Open now, idle ones included.
+    pub open: usize,
+    /// Waiting for a call.
+    pub idle: usize,
+}
+
+/// A connection on loan. It is dropped unless it is given back with [`Lease::keep`].
+#[derive(Debug)]
+pub(super) struct Lease<'a> {
+    pool: &'a Pool,
+    connection: Option<Connection>,
+    opened: Instant,
+}
+
+impl Pool {
+    /// Makes an empty pool.
+    pub(crate) fn new(options: ClientOptions) -> Self {
+        Self { options, state: Mutex::default(), freed: Condvar::new() }
+    }
+
+    /// Takes a connection: an idle one, a new one, or the next that is given back.
+    pub(super) fn lease(
+        &self,
+        deadline: Instant,
+        interrupt: Interrupt,
+    ) -> Result<Lease<'_>, Failure> {
+        let mut state = self.lock();
+        loop {
+            if state.closed {
+                return Err(Failure::before_sending(closed(), Retry::Never));
+            }
+            let now = Instant::now();
+            while let Some(idle) = state.idle.pop() {
+                if now - idle.since < MAX_IDLE && now - idle.opened < MAX_LIFE {
+                    return Ok(Lease {
+                        pool: self,
+                        connection: Some(idle.connection),
+                        opened: idle.opened,
+                    });
+                }
+                state.open -= 1;
+            }
+            if state.open < self.options.pool_size {
+                state.open += 1;
+                drop(state);
+                // From here on the lease gives the place back, whatever happens.
+                let mut lease = Lease { pool: self, connection: None, opened: now };
+                lease.connection = Some(Connection::open(&self.options, deadline, interrupt)?);
+                return Ok(lease);
+            }
+            if now >= deadline {
+                return Err(Failure::before_sending(self.exhausted(), Retry::Later));
+            }
+            let slice = SLICE.min(deadline - now);
+            let waited = self.freed.wait_timeout(state, slice);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            if interrupt() {
+                let error = Error::new(ErrorKind::Interrupted, "interrupted");
+                return Err(Failure::before_sending(error, Retry::Never));
+            }
+        }
+    }
+
+    /// Closes the idle connections and refuses new loans; those on loan end with their calls.
+    pub(crate) fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        state.open -= state.idle.len();
+        state.idle.clear();
+        drop(state);
+        self.freed.notify_all();
+    }
+
+    /// In a forked child: closes this process's copies of the parent's idle sockets.
+    ///
+    /// Nothing is sent on them. The lock may be held by a thread that the child does not have.
+    pub(crate) fn abandon(&self) {
+        if let Ok(mut state) = self.state.try_lock() {
+            state.idle.clear();
+        }
+    }
+
+    /// Returns how many connections there are.
+    pub(crate) fn status(&self) -> Status {
+        let state = self.lock();
+        Status { size: self.options.pool_size, open: state.open, idle: state.idle.len() }
+    }
+
+    pub(super) fn options(&self) -> &ClientOptions {
+        &self.options
+    }
+
+    fn exhausted(&self) -> Error {
+        let size = self.options.pool_size;
+        Error::new(
+            ErrorKind::Unavailable,
+            format!(
+                "all {size} connections to Redis at {} are in use; raise pool_size, or make fewer \
+                 calls at once",
+                self.options
+            ),
+        )
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Lease<'_> {
+    pub(super) fn connection(&mut self) -> Option<&mut Connection> {
+        self.connection.as_mut()
+    }
+
+    /// Gives the connection back: it has no reply outstanding.
+    pub(super) fn keep(mut self) {
+        let mut state = self.pool.lock();
+        if let Some(connection) = self.connection.take() {
+            if state.closed {
+                state.open -= 1;
+            } else {
+                let since = Instant::now();
+                state.idle.push(Idle { connection, opened: self.opened, since });
+            }
+        }
+        drop(state);
+        self.pool.freed.notify_one();
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Lease<'_> {
+    fn drop(&mut self) {
+        self.pool.lock().open -= 1;
+        self.pool.freed.notify_one();
+    }
+}
