@@ -1,0 +1,206 @@
+//! The directory of a store. Every file is opened relative to its descriptor, never by path.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use rustix::fs::{self, Access, AtFlags, CWD, Dir, FileType, Mode, OFlags};
+use rustix::io::{Errno, retry_on_intr};
+
+use super::place::Place;
+use crate::error::{Error, ErrorKind, Result};
+
+/// An open directory that only its owner can write to.
+#[derive(Debug)]
+pub(super) struct Directory<'a> {
+    fd: OwnedFd,
+    path: &'a Path,
+}
+
+impl<'a> Directory<'a> {
+    /// Opens the directory, if there is one.
+    pub(super) fn open(path: &'a Path) -> Result<Option<Self>> {
+        let place = Place { directory: path, name: "" };
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = match retry_on_intr(|| fs::openat(CWD, path, flags, Mode::empty())) {
+            Ok(fd) => fd,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(error) => return Err(place.fault("open", error)),
+        };
+        let mode = Mode::from_raw_mode(
+            fs::fstat(&fd).map_err(|error| place.fault("examine", error))?.st_mode,
+        );
+        // Whoever can write to the directory can put a history of his own in a memory's place.
+        if mode.intersects(Mode::WGRP | Mode::WOTH) {
+            return Err(Error::new(
+                ErrorKind::Storage,
+                format!(
+                    "{place} can be written to by other users; nothing was read or changed: \
+                     `chmod 700` it, or choose another directory"
+                ),
+            ));
+        }
+        Ok(Some(Self { fd, path }))
+    }
+
+    /// Opens the directory; makes it, and those above it, where there is none.
+    pub(super) fn open_or_make(path: &'a Path) -> Result<Self> {
+        if let Some(directory) = Self::open(path)? {
+            return Ok(directory);
+        }
+        let place = Place { directory: path, name: "" };
+        make(path).map_err(|error| place.fault("make", error))?;
+        Self::open(path)?.ok_or_else(|| place.fault("open", Errno::NOENT))
+    }
+
+    /// Asks whether the directory can be written to, or made.
+    pub(super) fn check(path: &'a Path) -> Result<()> {
+        let exists = Self::open(path)?.is_some();
+        let nearest =
+            if exists { Some(path) } else { path.ancestors().find(|above| above.is_dir()) };
+        // A relative path ends in an ancestor without a name.
+        let nearest = nearest.unwrap_or(Path::new("."));
+        fs::accessat(CWD, nearest, Access::WRITE_OK | Access::EXEC_OK, AtFlags::empty())
+            .map_err(|error| Place { directory: nearest, name: "" }.fault("write to", error))
+    }
+
+    /// Returns how error texts call a file of this directory.
+    pub(super) fn place<'b>(&'b self, name: &'b str) -> Place<'b> {
+        Place { directory: self.path, name }
+    }
+
+    /// Opens a memory's file, if there is one; never through a link, and regular files only.
+    pub(super) fn open_file(&self, name: &str, access: OFlags) -> Result<Option<File>> {
+        // NONBLOCK: opening a pipe somebody put there would otherwise wait for its other end.
+        let flags = access | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let fd = match retry_on_intr(|| fs::openat(&self.fd, name, flags, Mode::empty())) {
+            Ok(fd) => fd,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(error) => return Err(self.place(name).fault("open", error)),
+        };
+        let stat = fs::fstat(&fd).map_err(|error| self.place(name).fault("examine", error))?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            let place = self.place(name);
+            let message = format!("{place} is not a regular file; nothing was changed: remove it");
+            return Err(Error::new(ErrorKind::Storage, message));
+        }
+        Ok(Some(File::from(fd)))
+    }
+
+    /// Makes a new file that only its owner may read.
+    pub(super) fn make_file(&self, name: &str) -> io::Result<File> {
+        let flags =
+            OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mode = Mode::RUSR | Mode::WUSR;
+        Ok(retry_on_intr(|| fs::openat(&self.fd, name, flags, mode))?.into())
+    }
+
+    /// Returns whether `name` still is `file`: another process may have replaced or deleted it.
+    pub(super) fn still_names(&self, name: &str, file: &File) -> Result<bool> {
+        let fault = |error: Errno| self.place(name).fault("examine", error);
+        let open = fs::fstat(file).map_err(fault)?;
+        match fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(named) => Ok((named.st_dev, named.st_ino) == (open.st_dev, open.st_ino)),
+            Err(Errno::NOENT) => Ok(false),
+            Err(error) => Err(fault(error)),
+        }
+    }
+
+    /// Gives a file a second name; `false` if that name is taken.
+    pub(super) fn link(&self, from: &str, to: &str) -> io::Result<bool> {
+        match fs::linkat(&self.fd, from, &self.fd, to, AtFlags::empty()) {
+            Ok(()) => Ok(true),
+            Err(Errno::EXIST) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Puts a file in the place of another.
+    pub(super) fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        Ok(fs::renameat(&self.fd, from, &self.fd, to)?)
+    }
+
+    pub(super) fn unlink(&self, name: &str) -> io::Result<()> {
+        Ok(fs::unlinkat(&self.fd, name, AtFlags::empty())?)
+    }
+
+    /// Makes the names in the directory durable.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        Ok(retry_on_intr(|| fs::fsync(&self.fd))?)
+    }
+
+    /// Reads the directory from its beginning.
+    pub(super) fn entries(&self) -> Result<Dir> {
+        Dir::read_from(&self.fd).map_err(|error| self.place("").fault("list", error))
+    }
+}
+
+/// Makes a directory and those above it, each for its owner alone, each durable.
+fn make(path: &Path) -> rustix::io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    match fs::mkdirat(CWD, path, Mode::RWXU) {
+        Ok(()) => {}
+        Err(Errno::EXIST) => return Ok(()),
+        Err(Errno::NOENT) => {
+            make(parent.ok_or(Errno::NOENT)?)?;
+            return make(path);
+        }
+        Err(error) => return Err(error),
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let above = fs::openat(CWD, parent.unwrap_or(Path::new(".")), flags, Mode::empty())?;
+    retry_on_intr(|| fs::fsync(&above))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+
+    use super::*;
+
+    #[test]
+    fn a_directory_is_made_for_its_owner_alone_with_those_above_it() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("a/b/c");
+        assert!(Directory::open(&path).unwrap().is_none());
+        Directory::check(&path).unwrap();
+        assert!(!root.path().join("a").exists());
+        Directory::open_or_make(&path).unwrap();
+        for made in ["a", "a/b", "a/b/c"] {
+            assert_eq!(root.path().join(made).metadata().unwrap().mode() & 0o777, 0o700);
+        }
+    }
+
+    #[test]
+    fn a_directory_that_others_can_write_to_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(root.path(), PermissionsExt::from_mode(0o770)).unwrap();
+        let error = Directory::open(root.path()).unwrap_err();
+        assert_eq!(error.kind(), &ErrorKind::Storage);
+        assert!(error.message().contains("chmod 700"), "{error}");
+    }
+
+    #[test]
+    fn links_and_pipes_are_not_opened() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::write(root.path().join("real"), "x").unwrap();
+        symlink("real", root.path().join("link")).unwrap();
+        fs::mknodat(CWD, root.path().join("pipe"), FileType::Fifo, Mode::RUSR, 0).unwrap();
+        let directory = Directory::open(root.path()).unwrap().unwrap();
+        assert!(directory.open_file("real", OFlags::RDWR).unwrap().is_some());
+        assert!(directory.open_file("none", OFlags::RDWR).unwrap().is_none());
+        for name in ["link", "pipe"] {
+            let error = directory.open_file(name, OFlags::RDWR).unwrap_err();
+            assert_eq!(error.kind(), &ErrorKind::Storage, "{error}");
+            assert!(error.message().contains("remove it"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_file_in_the_place_of_a_directory_is_told() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let error = Directory::open_or_make(file.path()).unwrap_err();
+        assert_eq!(error.kind(), &ErrorKind::Storage);
+    }
+}

@@ -1,0 +1,248 @@
+//! The store that keeps memories in this process, for tests and for trying things out.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::call::Interrupt;
+use crate::error::Result;
+use crate::keyspace::MemoryId;
+use crate::message::{Limits, Message, Messages};
+use crate::store::{Answer, Info, Key, Keyed, Ledger, Mode, Verb, Write, Written, check_write};
+
+/// Writes between two sweeps of expired memories.
+const SWEEP_EVERY: u64 = 256;
+
+/// How an [`InMemoryStore`] keeps its memories.
+#[derive(Debug, Clone)]
+pub struct InMemoryOptions {
+    /// Time to live, restarted on every write; `None` keeps memories until they are deleted.
+    pub ttl: Option<Duration>,
+    /// Whether a load restarts the time to live too.
+    pub refresh_on_load: bool,
+    /// How large messages and conversations may be.
+    pub limits: Limits,
+}
+
+/// Keeps memories in this process; they end with it.
+#[derive(Debug)]
+pub struct InMemoryStore {
+    options: InMemoryOptions,
+    started: Instant,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    memories: HashMap<MemoryId, Memory>,
+    writes: u64,
+}
+
+#[derive(Debug, Default)]
+struct Memory {
+    messages: Vec<Message>,
+    /// Bytes of the messages, one more for each, as the other stores count them.
+    bytes: u64,
+    /// 0 only while the memory is being made.
+    revision: u64,
+    ledger: Ledger,
+    deadline: Option<Instant>,
+}
+
+impl InMemoryStore {
+    /// Makes an empty store.
+    pub fn new(options: InMemoryOptions) -> Self {
+        Self { options, started: Instant::now(), state: Mutex::default() }
+    }
+
+    /// Applies a verb. Nothing here waits, so `_interrupt` is not asked; it is taken so that this
+    /// store is called as the file store is.
+    ///
+    /// # Errors
+    /// [`ErrorKind`](crate::error::ErrorKind) `InvalidArgument`, `TooLarge` or `Conflict`.
+    pub fn apply(&self, verb: Verb, _interrupt: Interrupt) -> Result<Answer> {
+        Ok(match verb {
+            Verb::Load(id) => Answer::Messages(self.tail(&id, usize::MAX)),
+            Verb::Tail(id, count) => Answer::Messages(self.tail(&id, count)),
+            Verb::Write(write) => Answer::Written(self.write(write)?),
+            Verb::Pop(id) => Answer::Message(self.pop(&id)),
+            Verb::Delete(id) => {
+                let mut state = self.state();
+                let live = state.live(&id).is_some();
+                state.memories.remove(&id);
+                Answer::Bool(live)
+            }
+            Verb::Exists(id) => Answer::Bool(self.state().live(&id).is_some()),
+            Verb::Count(id) => {
+                Answer::Count(self.state().live(&id).map_or(0, |memory| memory.messages.len()))
+            }
+            Verb::Info(id) => Answer::Info(self.state().live(&id).map(|memory| memory.info())),
+            Verb::Touch(id) => Answer::Bool(match self.state().live(&id) {
+                Some(memory) => {
+                    memory.deadline = self.deadline();
+                    true
+                }
+                None => false,
+            }),
+            Verb::Page(scan) => Answer::Page(scan.take_only_page().then(|| self.ids())),
+            Verb::Ping => Answer::Done,
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns when a memory expires that is written now.
+    fn deadline(&self) -> Option<Instant> {
+        self.options.ttl.and_then(|ttl| Instant::now().checked_add(ttl))
+    }
+
+    /// Returns the milliseconds on the clock of this store's ledgers.
+    fn now(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn tail(&self, id: &MemoryId, count: usize) -> Option<Messages> {
+        let mut state = self.state();
+        let memory = state.live(id)?;
+        if self.options.refresh_on_load {
+            memory.deadline = self.deadline();
+        }
+        let skipped = memory.messages.len().saturating_sub(count);
+        Some(memory.messages.iter().skip(skipped).cloned().collect())
+    }
+
+    fn write(&self, write: Write) -> Result<Written> {
+        check_write(&write, self.options.limits)?;
+        let key = Key::of(&write);
+        let now = self.now();
+        let mut state = self.state();
+        state.sweep();
+        let absent = Memory::default();
+        let memory = state.live(&write.id);
+        let before = memory.as_deref().unwrap_or(&absent);
+        let earlier = before.ledger.admit(key.as_ref(), write.if_revision, before.revision, now)?;
+        if let Some(written) = earlier {
+            return Ok(written);
+        }
+        let memory = state.memories.entry(write.id).or_default();
+        if write.mode == Mode::Save {
+            memory.messages.clear();
+            memory.bytes = 0;
+        }
+        let added = (0..write.messages.len()).filter_map(|index| write.messages.get(index));
+        memory.messages.extend(added);
+        memory.bytes += (write.messages.size() + write.messages.len()) as u64;
+        memory.revision += 1;
+        memory.deadline = self.deadline();
+        let (revision, count) = (memory.revision, memory.messages.len());
+        if let Some(key) = key {
+            memory.ledger.remember(Keyed::new(key, revision, count, now), now);
+        }
+        Ok(Written { revision, count, replayed: false })
+    }
+
+    fn pop(&self, id: &MemoryId) -> Option<Message> {
+        let mut state = self.state();
+        let memory = state.live(id)?;
+        let message = memory.messages.pop()?;
+        memory.bytes -= message.as_bytes().len() as u64 + 1;
+        memory.revision += 1;
+        memory.deadline = self.deadline();
+        Some(message)
+    }
+
+    fn ids(&self) -> Vec<String> {
+        let state = self.state();
+        let live = state.memories.iter().filter(|(_, memory)| memory.is_live());
+        let mut ids: Vec<String> = live.map(|(id, _)| id.as_str().to_owned()).collect();
+        ids.sort_unstable();
+        ids
+    }
+}
+
+impl State {
+    /// Returns a memory that has not expired; one that has is dropped.
+    fn live(&mut self, id: &MemoryId) -> Option<&mut Memory> {
+        if self.memories.get(id).is_some_and(|memory| !memory.is_live()) {
+            self.memories.remove(id);
+        }
+        self.memories.get_mut(id)
+    }
+
+    /// Drops expired memories nobody asks for any more, now and then.
+    fn sweep(&mut self) {
+        self.writes += 1;
+        if self.writes.is_multiple_of(SWEEP_EVERY) {
+            self.memories.retain(|_, memory| memory.is_live());
+        }
+    }
+}
+
+impl Memory {
+    fn is_live(&self) -> bool {
+        self.deadline.is_none_or(|deadline| Instant::now() < deadline)
+    }
+
+    fn info(&self) -> Info {
+        Info {
+            messages: self.messages.len(),
+            revision: self.revision,
+            ttl: self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())),
+            bytes: self.bytes,
+            layout: "log",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store(ttl: Option<Duration>) -> InMemoryStore {
+        InMemoryStore::new(InMemoryOptions {
+            ttl,
+            refresh_on_load: false,
+            limits: Limits::default(),
+        })
+    }
+
+    fn append(name: &str) -> Write {
+        Write {
+            id: MemoryId::new(name).unwrap(),
+            mode: Mode::Append,
+            messages: [Message::from_json("{}").unwrap()].into_iter().collect(),
+            if_revision: None,
+            idempotency_key: Some("k".into()),
+        }
+    }
+
+    #[test]
+    fn a_repeated_append_changes_nothing() {
+        let store = store(None);
+        let first = store.write(append("a")).unwrap();
+        assert_eq!(store.write(append("a")).unwrap(), Written { replayed: true, ..first });
+        assert_eq!(store.tail(&append("a").id, usize::MAX).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn an_expired_memory_is_absent_and_is_swept() {
+        let store = store(Some(Duration::ZERO));
+        store.write(append("a")).unwrap();
+        assert!(store.ids().is_empty());
+        assert_eq!(store.write(append("a")).unwrap().revision, 1);
+        for _ in 0..SWEEP_EVERY {
+            store.write(append("b")).unwrap();
+        }
+        assert!(!store.state().memories.contains_key(&append("a").id));
+    }
+
+    #[test]
+    fn what_is_not_there_is_never_made_by_a_refused_write() {
+        let store = store(None);
+        let write = Write { if_revision: Some(1), ..append("a") };
+        assert!(store.write(write).is_err());
+        assert!(store.ids().is_empty());
+    }
+}
