@@ -1,0 +1,95 @@
+//! A place that keeps memories: a Redis server, files, or this process.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::call::Interrupt;
+use crate::client::Client;
+use crate::error::{Error, ErrorKind, Result};
+use crate::file::FileStore;
+use crate::in_memory::InMemoryStore;
+use crate::store::{Answer, RedisStore, Verb};
+use crate::transport::closed;
+
+/// One place and the state of being closed.
+#[derive(Debug)]
+pub struct Backend {
+    place: Place,
+    closed: AtomicBool,
+}
+
+/// Where memories are kept.
+#[derive(Debug)]
+pub enum Place {
+    /// On a Redis server. The client may be shared with other backends.
+    Redis(Arc<Client>, RedisStore),
+    /// In files.
+    Files(FileStore),
+    /// In this process.
+    Memory(InMemoryStore),
+}
+
+impl Backend {
+    /// Makes a backend of `place`; does no I/O.
+    pub fn new(place: Place) -> Arc<Self> {
+        Arc::new(Self { place, closed: AtomicBool::new(false) })
+    }
+
+    /// Runs a verb on the calling thread.
+    ///
+    /// # Errors
+    /// Whatever ends the call without an answer; see [`ErrorKind`](crate::error::ErrorKind).
+    pub fn run(&self, verb: Verb, interrupt: Interrupt) -> Result<Answer> {
+        self.check_open()?;
+        match &self.place {
+            Place::Redis(client, store) => {
+                client.check_open()?;
+                client.run(store, verb, interrupt)
+            }
+            Place::Files(store) => store.apply(verb, interrupt),
+            Place::Memory(store) => store.apply(verb, interrupt),
+        }
+    }
+
+    /// Runs a verb on the tokio runtime that polls the future; files on its blocking threads.
+    ///
+    /// # Errors
+    /// Whatever ends the call without an answer; see [`ErrorKind`](crate::error::ErrorKind).
+    pub async fn run_async(self: Arc<Self>, verb: Verb) -> Result<Answer> {
+        self.check_open()?;
+        match &self.place {
+            Place::Redis(client, store) => {
+                client.check_open()?;
+                client.run_async(store, verb).await
+            }
+            Place::Memory(store) => store.apply(verb, || false),
+            Place::Files(_) => {
+                let backend = self.clone();
+                let run = move || backend.run(verb, || false);
+                tokio::task::spawn_blocking(run).await.unwrap_or_else(|_| Err(ended()))
+            }
+        }
+    }
+
+    /// Refuses every later call. A Redis client is left open: others may be using it.
+    pub fn close(&self) {
+        // Release and acquire: who sees the flag also sees what was done before.
+        self.closed.store(true, Ordering::Release);
+    }
+
+    /// Takes what there is to tell people, such as a torn write that was cut.
+    pub fn take_notices(&self) -> Vec<String> {
+        match &self.place {
+            Place::Files(store) => store.take_notices(),
+            Place::Redis(..) | Place::Memory(_) => Vec::new(),
+        }
+    }
+
+    fn check_open(&self) -> Result<()> {
+        if self.closed.load(Ordering::Acquire) { Err(closed()) } else { Ok(()) }
+    }
+}
+
+fn ended() -> Error {
+    Error::new(ErrorKind::Closed, "the process is ending; the call was not finished")
+}

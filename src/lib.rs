@@ -1,0 +1,40 @@
+//! Conversation memory for AI agents, kept in Redis: the core of the `redember` Python package.
+//!
+//! The core knows no Python. A [`Verb`](store::Verb) says what is asked of a store; for a Redis
+//! server, [`RedisStore`](store::RedisStore) turns it into a [`Plan`](plan::Plan), which does no
+//! I/O, and a [`Client`](client::Client) drives the plan: blocking, on the caller's thread, or on
+//! tokio. [`FileStore`](file::FileStore) and [`InMemoryStore`](in_memory::InMemoryStore) apply
+//! verbs at once.
+//!
+//! A file imports only from rows above it:
+//!
+//! ```text
+//! 0  error
+//! 1  keyspace  message  codec  options
+//! 2  layout  script  call
+//! 3  plan  refusal  store (verbs, plans)
+//! 4  transport  file  in_memory
+//! 5  client
+//! 6  backend
+//! 7  py (feature `python`; the only place that says pyo3)
+//! ```
+
+pub mod backend;
+pub mod call;
+pub mod client;
+pub mod codec;
+pub mod error;
+pub mod file;
+pub mod in_memory;
+pub mod keyspace;
+pub mod layout;
+pub mod message;
+pub mod options;
+pub mod plan;
+mod refusal;
+pub mod script;
+pub mod store;
+pub mod transport;
+
+#[cfg(feature = "python")]
+mod py;

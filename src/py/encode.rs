@@ -1,0 +1,351 @@
+//! Python objects to JSON text. What has no JSON form is refused, with the path to it.
+
+use pyo3::exceptions::PyValueError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyMapping, PyString, PyTuple};
+use smallvec::SmallVec;
+
+use super::message::{PyMessage, PyMessages};
+use crate::codec::json::{MAX_DEPTH, depth, write_float, write_integer, write_string};
+use crate::error::{Error, ErrorKind};
+use crate::message::{Limits, Message, Messages};
+
+/// Why a value was refused: the problem, or an exception of the caller's own code.
+pub(super) enum Refusal {
+    /// The problem, and the path to it from the inside out.
+    Problem { path: Vec<String>, problem: String },
+    /// Over a limit.
+    TooLarge(Error),
+    /// Raised while the value was asked for its content.
+    Raised(PyErr),
+}
+
+impl Refusal {
+    fn new(problem: impl Into<String>) -> Self {
+        Self::Problem { path: Vec::new(), problem: problem.into() }
+    }
+
+    fn under(mut self, step: impl FnOnce() -> String) -> Self {
+        if let Self::Problem { path, .. } = &mut self {
+            path.push(step());
+        }
+        self
+    }
+
+    /// Turns the refusal of something called `root` into an exception.
+    pub(super) fn raise(self, py: Python<'_>, root: &str) -> PyErr {
+        let error = match self {
+            Self::Raised(error) => return error,
+            Self::TooLarge(error) => error,
+            Self::Problem { path, problem } => {
+                let steps: String = path.into_iter().rev().collect();
+                Error::invalid_message(format!("{root}{steps}"), problem)
+            }
+        };
+        super::error::exception(py, &error)
+    }
+}
+
+impl From<PyErr> for Refusal {
+    fn from(error: PyErr) -> Self {
+        Self::Raised(error)
+    }
+}
+
+type Written = Result<(), Refusal>;
+
+/// Encodes an iterable of messages. One that is [`PyMessages`] already is shared, not copied.
+pub(super) fn messages(value: &Bound<'_, PyAny>, limits: Limits) -> PyResult<Messages> {
+    let py = value.py();
+    if let Ok(messages) = value.cast::<PyMessages>() {
+        return Ok(messages.get().core().clone());
+    }
+    if value.is_instance_of::<PyString>()
+        || value.is_instance_of::<PyMessage>()
+        || value.cast::<PyMapping>().is_ok()
+    {
+        let kind = value.get_type().name()?;
+        let problem = format!("a list of messages is due, got one {kind}; wrap it in []");
+        return Err(Refusal::new(problem).raise(py, "messages"));
+    }
+    let size = value.len().unwrap_or(0).min(1 << 16);
+    let mut encoder = Encoder { out: Vec::with_capacity(size * 128), limits, start: 0, depth: 0 };
+    let mut ends = Vec::with_capacity(size);
+    for (index, item) in value.try_iter()?.enumerate() {
+        if index > 0 {
+            encoder.out.push(b'\n');
+        }
+        encoder.start = encoder.out.len();
+        let written =
+            encoder.message(&item?).map_err(|refusal| refusal.under(|| format!("[{index}]")));
+        written.map_err(|refusal| refusal.raise(py, "messages"))?;
+        ends.push(encoder.out.len());
+    }
+    Messages::from_encoded(encoder.out.into(), &ends)
+        .map_err(|error| super::error::exception(py, &error))
+}
+
+/// Encodes one message.
+pub(super) fn message(value: &Bound<'_, PyAny>) -> PyResult<Message> {
+    let mut encoder = Encoder::unlimited();
+    let written = encoder.message(value);
+    written.map_err(|refusal| refusal.raise(value.py(), "message"))?;
+    Ok(Message::from_encoded(encoder.out.into()))
+}
+
+/// Encodes the members of one message.
+pub(super) fn members<'a, 'py: 'a>(
+    py: Python<'py>,
+    members: impl Iterator<Item = (&'a str, Bound<'py, PyAny>)>,
+) -> PyResult<Message> {
+    let mut encoder = Encoder::unlimited();
+    encoder.depth = 1;
+    for (name, value) in members {
+        encoder.out.push(if encoder.out.is_empty() { b'{' } else { b',' });
+        write_string(&mut encoder.out, name);
+        encoder.out.push(b':');
+        let written = encoder.value(&value).map_err(|refusal| refusal.under(|| format!(".{name}")));
+        written.map_err(|refusal| refusal.raise(py, "message"))?;
+    }
+    encoder.out.push(b'}');
+    Ok(Message::from_encoded(encoder.out.into()))
+}
+
+struct Encoder {
+    out: Vec<u8>,
+    limits: Limits,
+    /// Where the message that is being written begins.
+    start: usize,
+    depth: usize,
+}
+
+impl Encoder {
+    fn unlimited() -> Self {
+        let limits = Limits { message: usize::MAX, conversation: usize::MAX };
+        Self { out: Vec::with_capacity(128), limits, start: 0, depth: 0 }
+    }
+
+    fn message(&mut self, value: &Bound<'_, PyAny>) -> Written {
+        if let Ok(message) = value.cast_exact::<PyMessage>() {
+            return self.encoded(value, message.get().core());
+        }
+        if let Ok(dict) = value.cast::<PyDict>() {
+            return self.dict(dict);
+        }
+        if self.mapping_or_model(value)? {
+            return Ok(());
+        }
+        Err(Refusal::new(format!(
+            "a message is a Message, a mapping, or an object with model_dump() or to_dict(), not {}",
+            type_name(value)
+        )))
+    }
+
+    fn value(&mut self, value: &Bound<'_, PyAny>) -> Written {
+        if let Ok(text) = value.cast::<PyString>() {
+            return self.text(text);
+        }
+        if value.is_none() {
+            self.out.extend_from_slice(b"null");
+            return Ok(());
+        }
+        if let Ok(dict) = value.cast::<PyDict>() {
+            return self.dict(dict);
+        }
+        if let Ok(list) = value.cast::<PyList>() {
+            return self.array(value, list.iter());
+        }
+        if let Ok(value) = value.cast::<PyBool>() {
+            self.out.extend_from_slice(if value.is_true() { b"true" } else { b"false" });
+            return Ok(());
+        }
+        if let Ok(value) = value.cast::<PyInt>() {
+            return self.integer(value);
+        }
+        if let Ok(value) = value.cast::<PyFloat>() {
+            if write_float(&mut self.out, value.value()) {
+                return Ok(());
+            }
+            return Err(Refusal::new("NaN and infinity have no JSON form; pass None or text"));
+        }
+        if let Ok(tuple) = value.cast::<PyTuple>() {
+            return self.array(value, tuple.iter());
+        }
+        if let Ok(message) = value.cast_exact::<PyMessage>() {
+            return self.encoded(value, message.get().core());
+        }
+        if self.mapping_or_model(value)? {
+            return Ok(());
+        }
+        Err(Refusal::new(format!(
+            "{} has no JSON form; convert it to text, a number, a list or a dict",
+            type_name(value)
+        )))
+    }
+
+    fn encoded(&mut self, value: &Bound<'_, PyAny>, message: &Message) -> Written {
+        let text = message.as_bytes();
+        if self.depth > 0 && self.depth + depth(text) > MAX_DEPTH {
+            return Err(too_deep(value));
+        }
+        self.check_room(text.len())?;
+        self.out.extend_from_slice(text);
+        Ok(())
+    }
+
+    fn text(&mut self, text: &Bound<'_, PyString>) -> Written {
+        let text = text.to_str().map_err(|_| {
+            Refusal::new(
+                "the text holds a lone surrogate, which UTF-8 cannot hold; clean it with \
+                 text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')",
+            )
+        })?;
+        self.check_room(text.len())?;
+        write_string(&mut self.out, text);
+        Ok(())
+    }
+
+    fn integer(&mut self, value: &Bound<'_, PyInt>) -> Written {
+        if let Ok(small) = value.extract::<i64>() {
+            write_integer(&mut self.out, small);
+            return Ok(());
+        }
+        // `int.__repr__`, since a subclass may print itself otherwise.
+        let digits =
+            value.py().get_type::<PyInt>().call_method1(intern!(value.py(), "__repr__"), (value,));
+        match digits {
+            Ok(digits) => {
+                let digits = digits.cast::<PyString>().map_err(PyErr::from)?;
+                let digits = digits.to_str()?;
+                self.check_room(digits.len())?;
+                self.out.extend_from_slice(digits.as_bytes());
+                Ok(())
+            }
+            Err(error) if error.is_instance_of::<PyValueError>(value.py()) => Err(Refusal::new(
+                "the integer has more digits than Python converts; pass it as text",
+            )),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn dict(&mut self, dict: &Bound<'_, PyDict>) -> Written {
+        // Taken out first: a value's own code may change the dict while it is written.
+        let items: SmallVec<[_; 8]> = dict.iter().collect();
+        self.enter(dict.as_any())?;
+        self.out.push(b'{');
+        for (index, (key, value)) in items.into_iter().enumerate() {
+            if index > 0 {
+                self.out.push(b',');
+            }
+            self.member(&key, &value)?;
+        }
+        self.out.push(b'}');
+        self.depth -= 1;
+        Ok(())
+    }
+
+    fn member(&mut self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> Written {
+        let Ok(name) = key.cast::<PyString>() else {
+            let problem = format!("a key is {}, keys must be text", type_name(key));
+            return Err(Refusal::new(problem));
+        };
+        self.text(name).map_err(|refusal| refusal.under(|| ".(key)".to_owned()))?;
+        self.out.push(b':');
+        self.value(value).map_err(|refusal| refusal.under(|| step(name)))
+    }
+
+    fn array<'py>(
+        &mut self,
+        array: &Bound<'py, PyAny>,
+        items: impl Iterator<Item = Bound<'py, PyAny>>,
+    ) -> Written {
+        self.enter(array)?;
+        self.out.push(b'[');
+        for (index, item) in items.enumerate() {
+            if index > 0 {
+                self.out.push(b',');
+            }
+            self.value(&item).map_err(|refusal| refusal.under(|| format!("[{index}]")))?;
+        }
+        self.out.push(b']');
+        self.depth -= 1;
+        Ok(())
+    }
+
+    /// Writes any other mapping, or what a model object says of itself; `false` if it is neither.
+    fn mapping_or_model(&mut self, value: &Bound<'_, PyAny>) -> Result<bool, Refusal> {
+        let py = value.py();
+        if let Ok(mapping) = value.cast::<PyMapping>() {
+            let items = mapping.items()?;
+            let dict = PyDict::from_sequence(items.as_any())?;
+            self.dict(&dict)?;
+            return Ok(true);
+        }
+        if value.is_instance_of::<pyo3::types::PyType>() {
+            return Ok(false);
+        }
+        let dumped = if value.hasattr(intern!(py, "model_dump"))? {
+            let keywords = PyDict::new(py);
+            keywords.set_item(intern!(py, "mode"), intern!(py, "json"))?;
+            value.call_method(intern!(py, "model_dump"), (), Some(&keywords))?
+        } else if value.hasattr(intern!(py, "to_dict"))? {
+            value.call_method0(intern!(py, "to_dict"))?
+        } else {
+            return Ok(false);
+        };
+        let Ok(dict) = dumped.cast::<PyDict>() else {
+            let problem = format!(
+                "model_dump() or to_dict() of {} returned {}, not a dict",
+                type_name(value),
+                type_name(&dumped)
+            );
+            return Err(Refusal::new(problem));
+        };
+        self.dict(dict)?;
+        Ok(true)
+    }
+
+    fn enter(&mut self, container: &Bound<'_, PyAny>) -> Written {
+        if self.depth >= MAX_DEPTH {
+            return Err(too_deep(container));
+        }
+        self.depth += 1;
+        Ok(())
+    }
+
+    /// Stops before `size` more bytes would make the message or the conversation too large.
+    fn check_room(&self, size: usize) -> Written {
+        let too_large = |what: &str, limit: usize| {
+            let message =
+                format!("{what} takes more than {limit} bytes of JSON, which is the limit");
+            Err(Refusal::TooLarge(Error::new(ErrorKind::TooLarge, message)))
+        };
+        if self.out.len() - self.start + size > self.limits.message {
+            return too_large("a message", self.limits.message);
+        }
+        if self.out.len().saturating_add(size) > self.limits.conversation {
+            return too_large("the conversation", self.limits.conversation);
+        }
+        Ok(())
+    }
+}
+
+fn too_deep(value: &Bound<'_, PyAny>) -> Refusal {
+    let kind = type_name(value);
+    Refusal::new(format!(
+        "this {kind} is nested more than {MAX_DEPTH} levels deep, or contains itself"
+    ))
+}
+
+/// Returns a member's step in a path: `.name`, or `["any text"]` where it is no plain name.
+fn step(name: &Bound<'_, PyString>) -> String {
+    let name = name.to_string_lossy();
+    let plain = !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_');
+    let short: String = name.chars().take(40).collect();
+    if plain { format!(".{short}") } else { format!("[{short:?}]") }
+}
+
+fn type_name(value: &Bound<'_, PyAny>) -> String {
+    value.get_type().name().map_or_else(|_| "an object".to_owned(), |name| name.to_string())
+}

@@ -1,0 +1,39 @@
+//! `redember._core`: the extension module. Registration only.
+
+mod bridge;
+mod decode;
+mod encode;
+mod error;
+mod message;
+mod results;
+mod store;
+mod wake;
+
+use pyo3::prelude::*;
+
+/// The Rust core of redember. Private: its names may change with any version.
+#[pymodule(gil_used = false)]
+mod _core {
+    use pyo3::prelude::*;
+
+    #[pymodule_export]
+    use super::message::{PyMessage, PyMessages};
+    #[pymodule_export]
+    use super::results::{MemoryInfo, WriteResult};
+    #[pymodule_export]
+    use super::store::{
+        AsyncStore, Listing, PyClient, Store, file_store, memory_store, redis_store, to_async,
+    };
+
+    #[pymodule_export]
+    #[allow(non_upper_case_globals, reason = "Python's name for it")]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
+    #[pymodule_export]
+    #[allow(non_upper_case_globals, reason = "a module attribute")]
+    const build_profile: &str = if cfg!(debug_assertions) { "debug" } else { "release" };
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        PyMessages::register(module.py())
+    }
+}

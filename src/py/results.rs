@@ -1,0 +1,80 @@
+//! What verbs answer, as Python objects.
+
+use std::time::Duration;
+
+use pyo3::IntoPyObjectExt;
+use pyo3::prelude::*;
+
+use super::message::PyMessages;
+use crate::store::{Answer, Info, Written};
+
+/// What a write did.
+#[pyclass(frozen, eq, get_all, module = "redember")]
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct WriteResult {
+    revision: u64,
+    count: usize,
+    replayed: bool,
+}
+
+#[pymethods]
+impl WriteResult {
+    fn __repr__(&self) -> String {
+        let Self { revision, count, replayed } = self;
+        let replayed = if *replayed { "True" } else { "False" };
+        format!("WriteResult(revision={revision}, count={count}, replayed={replayed})")
+    }
+}
+
+impl From<Written> for WriteResult {
+    fn from(written: Written) -> Self {
+        let Written { revision, count, replayed } = written;
+        Self { revision, count, replayed }
+    }
+}
+
+/// What is known of a memory without reading its messages.
+#[pyclass(frozen, eq, get_all, module = "redember")]
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct MemoryInfo {
+    messages: usize,
+    revision: u64,
+    ttl: Option<Duration>,
+    bytes: u64,
+    layout: &'static str,
+}
+
+#[pymethods]
+impl MemoryInfo {
+    fn __repr__(&self) -> String {
+        let Self { messages, revision, ttl, bytes, layout } = self;
+        let ttl = ttl.map_or("None".to_owned(), |ttl| format!("{:.3} s", ttl.as_secs_f64()));
+        format!(
+            "MemoryInfo(messages={messages}, revision={revision}, ttl={ttl}, bytes={bytes}, \
+             layout='{layout}')"
+        )
+    }
+}
+
+impl From<Info> for MemoryInfo {
+    fn from(info: Info) -> Self {
+        let Info { messages, revision, ttl, bytes, layout } = info;
+        Self { messages, revision, ttl, bytes, layout }
+    }
+}
+
+/// Turns an answer into what Python callers get.
+pub(super) fn to_python(py: Python<'_>, answer: Answer) -> PyResult<Bound<'_, PyAny>> {
+    match answer {
+        Answer::Done => Ok(py.None().into_bound(py)),
+        Answer::Bool(value) => value.into_bound_py_any(py),
+        Answer::Count(count) => count.into_bound_py_any(py),
+        Answer::Messages(messages) => messages.map(PyMessages::new).into_bound_py_any(py),
+        Answer::Message(message) => {
+            message.map(super::message::PyMessage::new).into_bound_py_any(py)
+        }
+        Answer::Written(written) => WriteResult::from(written).into_bound_py_any(py),
+        Answer::Info(info) => info.map(MemoryInfo::from).into_bound_py_any(py),
+        Answer::Page(ids) => ids.into_bound_py_any(py),
+    }
+}

@@ -1,0 +1,297 @@
+//! The classes through which the Python layer reaches the core.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pyo3::prelude::*;
+
+use super::bridge;
+use super::encode;
+use super::error::exception;
+use crate::backend::{Backend, Place};
+use crate::client::Client;
+use crate::error::{Error, Result};
+use crate::file::{FileOptions, FileStore};
+use crate::in_memory::{InMemoryOptions, InMemoryStore};
+use crate::keyspace::{Keyspace, MemoryId};
+use crate::message::Limits;
+use crate::options::{ClientOptions, Endpoint, Protocol, Secret};
+use crate::store::{Mode, RedisStore, Scan, StoreOptions, Verb, Write};
+
+/// Connections to one server.
+#[pyclass(frozen, name = "Client", module = "redember._core")]
+#[derive(Debug)]
+pub(super) struct PyClient(Arc<Client>);
+
+#[pymethods]
+impl PyClient {
+    #[new]
+    #[pyo3(signature = (*, host, port, path, db, username, password, protocol, timeout, pool_size, tls))]
+    #[expect(clippy::too_many_arguments, reason = "the settings of a connection, all keywords")]
+    fn new(
+        py: Python<'_>,
+        host: Option<String>,
+        port: u16,
+        path: Option<PathBuf>,
+        db: u32,
+        username: Option<String>,
+        password: Option<String>,
+        protocol: u8,
+        timeout: f64,
+        pool_size: usize,
+        tls: bool,
+    ) -> PyResult<Self> {
+        if tls {
+            let message = "TLS is not supported yet; use redis:// over a network you trust, or a \
+                           TLS tunnel on this machine";
+            return Err(exception(py, &Error::new(crate::error::ErrorKind::Tls, message)));
+        }
+        let endpoint = match path {
+            Some(path) => Endpoint::Unix(path),
+            None => Endpoint::Tcp { host: host.unwrap_or_else(|| "localhost".into()), port },
+        };
+        Ok(Self(Arc::new(Client::new(ClientOptions {
+            endpoint,
+            db,
+            username,
+            password: password.map(Secret::new),
+            protocol: if protocol == 3 { Protocol::Resp3 } else { Protocol::Resp2 },
+            timeout: span(py, timeout)?,
+            pool_size,
+        }))))
+    }
+
+    #[getter]
+    fn address(&self) -> String {
+        self.0.options().to_string()
+    }
+
+    #[getter]
+    fn closed(&self) -> bool {
+        self.0.is_closed()
+    }
+
+    fn close(&self) {
+        self.0.close();
+    }
+}
+
+/// One listing of ids on its way.
+#[pyclass(frozen, module = "redember._core")]
+#[derive(Debug, Default)]
+pub(super) struct Listing(Arc<Scan>);
+
+#[pymethods]
+impl Listing {
+    #[new]
+    fn new() -> Self {
+        Self::default()
+    }
+}
+
+/// The verbs, blocking.
+#[pyclass(frozen, module = "redember._core")]
+#[derive(Debug)]
+pub(super) struct Store {
+    backend: Arc<Backend>,
+    limits: Limits,
+}
+
+/// The verbs as futures of the running asyncio loop.
+#[pyclass(frozen, module = "redember._core")]
+#[derive(Debug)]
+pub(super) struct AsyncStore {
+    backend: Arc<Backend>,
+    limits: Limits,
+}
+
+/// Makes a store on a Redis server.
+#[pyfunction]
+#[pyo3(signature = (client, *, prefix, ttl, refresh_on_load, message_limit, conversation_limit))]
+pub(super) fn redis_store(
+    py: Python<'_>,
+    client: &PyClient,
+    prefix: &str,
+    ttl: Option<f64>,
+    refresh_on_load: bool,
+    message_limit: usize,
+    conversation_limit: usize,
+) -> PyResult<Store> {
+    let limits = Limits { message: message_limit, conversation: conversation_limit };
+    let keyspace = checked(py, Keyspace::new(prefix))?;
+    let ttl = ttl.map(|ttl| span(py, ttl)).transpose()?;
+    let store = RedisStore::new(StoreOptions { keyspace, ttl, refresh_on_load, limits });
+    Ok(Store { backend: Backend::new(Place::Redis(client.0.clone(), store)), limits })
+}
+
+/// Makes a store in files.
+#[pyfunction]
+#[pyo3(signature = (path, *, ttl, refresh_on_load, timeout, message_limit, conversation_limit))]
+pub(super) fn file_store(
+    py: Python<'_>,
+    path: PathBuf,
+    ttl: Option<f64>,
+    refresh_on_load: bool,
+    timeout: f64,
+    message_limit: usize,
+    conversation_limit: usize,
+) -> PyResult<Store> {
+    let limits = Limits { message: message_limit, conversation: conversation_limit };
+    let store = FileStore::new(FileOptions {
+        directory: path,
+        ttl: ttl.map(|ttl| span(py, ttl)).transpose()?,
+        refresh_on_load,
+        lock_timeout: span(py, timeout)?,
+        limits,
+    });
+    Ok(Store { backend: Backend::new(Place::Files(store)), limits })
+}
+
+/// Makes a store in this process.
+#[pyfunction]
+#[pyo3(signature = (*, ttl, refresh_on_load, message_limit, conversation_limit))]
+pub(super) fn memory_store(
+    py: Python<'_>,
+    ttl: Option<f64>,
+    refresh_on_load: bool,
+    message_limit: usize,
+    conversation_limit: usize,
+) -> PyResult<Store> {
+    let limits = Limits { message: message_limit, conversation: conversation_limit };
+    let ttl = ttl.map(|ttl| span(py, ttl)).transpose()?;
+    let store = InMemoryStore::new(InMemoryOptions { ttl, refresh_on_load, limits });
+    Ok(Store { backend: Backend::new(Place::Memory(store)), limits })
+}
+
+/// Returns the same store with awaitable verbs.
+#[pyfunction]
+pub(super) fn to_async(store: &Store) -> AsyncStore {
+    AsyncStore { backend: store.backend.clone(), limits: store.limits }
+}
+
+/// The verbs of a store class: each makes a verb and lets `$drive` run it.
+///
+/// A macro, since `#[pymethods]` cannot be generic: both classes have the same methods, and differ
+/// in who drives them and in what comes back, an answer or a future of it.
+macro_rules! verbs {
+    ($class:ty, $drive:path) => {
+        #[pymethods]
+        impl $class {
+            fn load<'py>(&self, py: Python<'py>, memory_id: &str) -> PyResult<Bound<'py, PyAny>> {
+                $drive(py, &self.backend, Verb::Load(id(py, memory_id)?))
+            }
+
+            fn tail<'py>(
+                &self,
+                py: Python<'py>,
+                memory_id: &str,
+                n: &Bound<'py, PyAny>,
+            ) -> PyResult<Bound<'py, PyAny>> {
+                $drive(py, &self.backend, Verb::Tail(id(py, memory_id)?, whole("n", n)?))
+            }
+
+            fn save<'py>(
+                &self,
+                py: Python<'py>,
+                memory_id: &str,
+                messages: &Bound<'py, PyAny>,
+                if_revision: Option<&Bound<'py, PyAny>>,
+            ) -> PyResult<Bound<'py, PyAny>> {
+                let write = Write {
+                    id: id(py, memory_id)?,
+                    mode: Mode::Save,
+                    messages: encode::messages(messages, self.limits)?,
+                    if_revision: revision(if_revision)?,
+                    idempotency_key: None,
+                };
+                $drive(py, &self.backend, Verb::Write(write))
+            }
+
+            fn append<'py>(
+                &self,
+                py: Python<'py>,
+                memory_id: &str,
+                messages: &Bound<'py, PyAny>,
+                if_revision: Option<&Bound<'py, PyAny>>,
+                idempotency_key: Option<String>,
+            ) -> PyResult<Bound<'py, PyAny>> {
+                let write = Write {
+                    id: id(py, memory_id)?,
+                    mode: Mode::Append,
+                    messages: encode::messages(messages, self.limits)?,
+                    if_revision: revision(if_revision)?,
+                    idempotency_key,
+                };
+                $drive(py, &self.backend, Verb::Write(write))
+            }
+
+            fn pop<'py>(&self, py: Python<'py>, memory_id: &str) -> PyResult<Bound<'py, PyAny>> {
+                $drive(py, &self.backend, Verb::Pop(id(py, memory_id)?))
+            }
+
+            fn delete<'py>(&self, py: Python<'py>, memory_id: &str) -> PyResult<Bound<'py, PyAny>> {
+                $drive(py, &self.backend, Verb::Delete(id(py, memory_id)?))
+            }
+
+            fn exists<'py>(&self, py: Python<'py>, memory_id: &str) -> PyResult<Bound<'py, PyAny>> {
+                $drive(py, &self.backend, Verb::Exists(id(py, memory_id)?))
+            }
+
+            fn count<'py>(&self, py: Python<'py>, memory_id: &str) -> PyResult<Bound<'py, PyAny>> {
+                $drive(py, &self.backend, Verb::Count(id(py, memory_id)?))
+            }
+
+            fn info<'py>(&self, py: Python<'py>, memory_id: &str) -> PyResult<Bound<'py, PyAny>> {
+                $drive(py, &self.backend, Verb::Info(id(py, memory_id)?))
+            }
+
+            fn touch<'py>(&self, py: Python<'py>, memory_id: &str) -> PyResult<Bound<'py, PyAny>> {
+                $drive(py, &self.backend, Verb::Touch(id(py, memory_id)?))
+            }
+
+            fn page<'py>(&self, py: Python<'py>, listing: &Listing) -> PyResult<Bound<'py, PyAny>> {
+                $drive(py, &self.backend, Verb::Page(listing.0.clone()))
+            }
+
+            fn ping<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+                $drive(py, &self.backend, Verb::Ping)
+            }
+
+            fn close(&self) {
+                self.backend.close();
+            }
+        }
+    };
+}
+
+verbs!(Store, bridge::wait);
+verbs!(AsyncStore, bridge::awaitable);
+
+fn checked<T>(py: Python<'_>, result: Result<T>) -> PyResult<T> {
+    result.map_err(|error| exception(py, &error))
+}
+
+fn id(py: Python<'_>, text: &str) -> PyResult<MemoryId> {
+    checked(py, MemoryId::new(text))
+}
+
+fn revision(value: Option<&Bound<'_, PyAny>>) -> PyResult<Option<u64>> {
+    value.map(|value| whole("if_revision", value)).transpose()
+}
+
+/// Takes a whole number that is not negative.
+fn whole<T: for<'a, 'py> FromPyObject<'a, 'py>>(
+    name: &str,
+    value: &Bound<'_, PyAny>,
+) -> PyResult<T> {
+    value.extract().map_err(|_| {
+        let error = Error::invalid(format!("{name} must be a whole number, 0 or more"));
+        exception(value.py(), &error)
+    })
+}
+
+fn span(py: Python<'_>, seconds: f64) -> PyResult<Duration> {
+    let span = Duration::try_from_secs_f64(seconds);
+    checked(py, span.map_err(|_| Error::invalid("a time span must be positive and finite")))
+}
