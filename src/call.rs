@@ -24,12 +24,14 @@ pub struct Failure {
     pub sent: bool,
     /// Whether another attempt may help.
     pub retry: Retry,
+    /// Whether it failed because nothing came in time.
+    pub timed_out: bool,
 }
 
 /// When to try again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
-    /// Without a pause: a connection from the pool turned out to be dead.
+    /// Without a pause, if it was the first attempt: a connection that lay idle was dead.
     AtOnce,
     /// After a pause.
     Later,
@@ -40,7 +42,7 @@ pub enum Retry {
 impl Failure {
     /// An attempt that failed before anything was sent.
     pub fn before_sending(error: Error, retry: Retry) -> Self {
-        Self { error, sent: false, retry }
+        Self { error, sent: false, retry, timed_out: false }
     }
 }
 
@@ -94,8 +96,8 @@ impl Call {
         self.doubt |= failure.sent && writes;
         let left = self.deadline.saturating_duration_since(Instant::now());
         let pause = match failure.retry {
-            Retry::AtOnce => Duration::ZERO,
-            Retry::Later => pause(self.attempts),
+            Retry::AtOnce if self.attempts == 1 => Duration::ZERO,
+            Retry::AtOnce | Retry::Later => pause(self.attempts),
             Retry::Never => left,
         };
         if pause < left && !self.tries_once {
@@ -114,7 +116,8 @@ impl Call {
         } else {
             failure.error
         };
-        Err(self.report(&error, failure.retry != Retry::Never && !self.tries_once))
+        let out_of_time = failure.retry != Retry::Never && !self.tries_once;
+        Err(self.report(&error, failure.timed_out || out_of_time))
     }
 
     /// Adds what is known of this call to an error that ends it.
@@ -149,7 +152,8 @@ mod tests {
     use super::*;
 
     fn failure(sent: bool, retry: Retry) -> Failure {
-        Failure { error: Error::new(ErrorKind::Unavailable, "no server"), sent, retry }
+        let error = Error::new(ErrorKind::Unavailable, "no server");
+        Failure { error, sent, retry, timed_out: false }
     }
 
     #[test]

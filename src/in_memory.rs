@@ -198,7 +198,12 @@ impl Memory {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::file::fixture::{Fixture, WEEK, append, id, save, text};
 
     fn store(ttl: Option<Duration>) -> InMemoryStore {
         InMemoryStore::new(InMemoryOptions {
@@ -208,41 +213,93 @@ mod tests {
         })
     }
 
-    fn append(name: &str) -> Write {
-        Write {
-            id: MemoryId::new(name).unwrap(),
-            mode: Mode::Append,
-            messages: [Message::from_json("{}").unwrap()].into_iter().collect(),
-            if_revision: None,
-            idempotency_key: Some("k".into()),
-        }
+    fn keyed(name: &str) -> Write {
+        Write { idempotency_key: Some("k".into()), ..append(name, &["x"]) }
     }
 
     #[test]
     fn a_repeated_append_changes_nothing() {
         let store = store(None);
-        let first = store.write(append("a")).unwrap();
-        assert_eq!(store.write(append("a")).unwrap(), Written { replayed: true, ..first });
-        assert_eq!(store.tail(&append("a").id, usize::MAX).unwrap().len(), 1);
+        let first = store.write(keyed("a")).unwrap();
+        assert_eq!(store.write(keyed("a")).unwrap(), Written { replayed: true, ..first });
+        assert_eq!(store.tail(&id("a"), usize::MAX).unwrap().len(), 1);
     }
 
     #[test]
     fn an_expired_memory_is_absent_and_is_swept() {
         let store = store(Some(Duration::ZERO));
-        store.write(append("a")).unwrap();
+        store.write(keyed("a")).unwrap();
         assert!(store.ids().is_empty());
-        assert_eq!(store.write(append("a")).unwrap().revision, 1);
+        assert_eq!(store.write(keyed("a")).unwrap().revision, 1);
         for _ in 0..SWEEP_EVERY {
-            store.write(append("b")).unwrap();
+            store.write(keyed("b")).unwrap();
         }
-        assert!(!store.state().memories.contains_key(&append("a").id));
+        assert!(!store.state().memories.contains_key(&id("a")));
     }
 
     #[test]
     fn what_is_not_there_is_never_made_by_a_refused_write() {
         let store = store(None);
-        let write = Write { if_revision: Some(1), ..append("a") };
+        let write = Write { if_revision: Some(1), ..keyed("a") };
         assert!(store.write(write).is_err());
         assert!(store.ids().is_empty());
+    }
+
+    /// One random call on one of two memories.
+    fn verb() -> impl Strategy<Value = Verb> {
+        let name = prop_oneof![Just("a"), Just("B")];
+        let texts = proptest::collection::vec("[a-z]{0,40}", 0..4);
+        let if_revision = proptest::option::weighted(0.1, 0..6_u64);
+        let key = proptest::option::weighted(0.3, "[a-c]");
+        (0..14_u8, name, texts, if_revision, key, 0..9_usize).prop_map(
+            |(verb, name, texts, if_revision, idempotency_key, count)| {
+                let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+                match verb {
+                    0 => Verb::Write(Write { if_revision, ..save(name, &texts) }),
+                    1..=4 => {
+                        Verb::Write(Write { if_revision, idempotency_key, ..append(name, &texts) })
+                    }
+                    5..=7 => Verb::Pop(id(name)),
+                    8 => Verb::Delete(id(name)),
+                    9 => Verb::Touch(id(name)),
+                    10 => Verb::Load(id(name)),
+                    11 => Verb::Page(Arc::default()),
+                    12 => Verb::Info(id(name)),
+                    _ => Verb::Tail(id(name), count),
+                }
+            },
+        )
+    }
+
+    fn comparable(answer: Result<Answer>) -> String {
+        match answer {
+            Ok(Answer::Messages(messages)) => format!("{:?}", messages.as_ref().map(text)),
+            Ok(Answer::Message(message)) => format!("{:?}", message.as_ref().map(Message::as_str)),
+            Ok(Answer::Info(info)) => format!(
+                "{:?}",
+                info.map(|info| (info.messages, info.revision, info.bytes, info.ttl.is_some()))
+            ),
+            Ok(answer) => format!("{answer:?}"),
+            Err(error) => format!("{:?}", error.kind()),
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn files_and_memory_give_the_same_answers(verbs in proptest::collection::vec(verb(), 1..60)) {
+            let fixture = Fixture::new();
+            let in_memory = store(Some(WEEK));
+            for verb in verbs {
+                // A listing is used up by the first store that gives its page.
+                let other = match &verb {
+                    Verb::Page(_) => Verb::Page(Arc::default()),
+                    verb => verb.clone(),
+                };
+                let expected = comparable(in_memory.apply(other, || false));
+                let described = format!("{verb:?}");
+                prop_assert_eq!(comparable(fixture.store.apply(verb, || false)), expected, "{}", described);
+            }
+        }
     }
 }

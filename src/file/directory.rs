@@ -19,7 +19,8 @@ pub(super) struct Directory<'a> {
 }
 
 impl<'a> Directory<'a> {
-    /// Opens the directory, if there is one.
+    /// Opens the directory, if there is one. Its path may lead through links, as its user wishes;
+    /// nothing in it may.
     pub(super) fn open(path: &'a Path) -> Result<Option<Self>> {
         let place = Place { directory: path, name: "" };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;

@@ -24,7 +24,8 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(1);
 /// How long a call waits for a lock, and how its caller calls it back.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Patience {
-    pub(super) until: Instant,
+    pub(super) started: Instant,
+    pub(super) timeout: Duration,
     pub(super) interrupt: Interrupt,
 }
 
@@ -95,7 +96,7 @@ fn wait(
             let message = format!("interrupted while waiting for the lock of {place}");
             return Err(Error::new(ErrorKind::Interrupted, message));
         }
-        if Instant::now() >= patience.until {
+        if patience.started.elapsed() >= patience.timeout {
             let message = format!(
                 "{place} stayed locked by another writer for the time the call may take; nothing \
                  was changed: try again, or find the process that holds it"
@@ -112,8 +113,8 @@ fn wait(
 mod tests {
     use super::*;
 
-    fn patience(wait: Duration, interrupt: Interrupt) -> Patience {
-        Patience { until: Instant::now() + wait, interrupt }
+    fn patience(timeout: Duration, interrupt: Interrupt) -> Patience {
+        Patience { started: Instant::now(), timeout, interrupt }
     }
 
     #[test]

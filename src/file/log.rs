@@ -112,12 +112,12 @@ impl<'a> Log<'a> {
             self.suffix.reach(self.base).map_err(|error| read_error(self.place, error))?;
         }
         let mut newest_first = Vec::new();
-        let (mut missing, mut popped) = (wanted, 0);
+        let (mut missing, mut popped) = (wanted, 0_u64);
         let mut record = last.clone();
         while missing > 0 {
             let change = record.commit.change;
             match u64::try_from(change) {
-                Err(_) => popped += change.unsigned_abs(),
+                Err(_) => popped = popped.saturating_add(change.unsigned_abs()),
                 Ok(added) => {
                     let skip = added.min(popped);
                     let take = missing.min(added - skip);

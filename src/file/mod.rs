@@ -10,10 +10,10 @@
 //! ```text
 //! ["redember",1,"user-alice"]
 //! {"role":"user","content":"hi"}
-//! ["commit",1,1,31,1767225600000,1,0,28,1497303413,1034763341]
+//! ["commit",1,1,31,1795535276473,1,0,28,31,2095629519,4095592605]
 //! {"role":"assistant","content":"hello"}
-//! ["keys",0,[["3bUs-kKFC0qG1vAA7yHcnw","mQ3c4yVYk5cDnZs5dsyD2w",2,2,1766707200000]]]
-//! ["commit",2,2,70,1767225600000,1,158,119,3316254337,2842301119]
+//! ["keys",0,[["l0ytLdYDgnsG6eav-j3gPQ","nrWDb6GwNLuqzenxpr3hXQ",2,2,1795535276473]]]
+//! ["commit",2,2,70,1795535276473,1,162,123,122,3535127611,1197665399]
 //! ```
 //!
 //! The first line holds the format's version and the id. After it come records: messages, which are
@@ -54,7 +54,10 @@
 
 mod anew;
 mod directory;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod format;
+mod held;
 mod lock;
 mod log;
 mod names;
@@ -122,7 +125,7 @@ impl FileStore {
     pub fn apply(&self, verb: Verb, interrupt: Interrupt) -> Result<Answer> {
         let started = Instant::now();
         let operation = verb.name();
-        self.answer(verb, Patience { until: started + self.options.lock_timeout, interrupt })
+        self.answer(verb, Patience { started, timeout: self.options.lock_timeout, interrupt })
             .map_err(|error| {
                 let timed_out = *error.kind() == ErrorKind::Unavailable;
                 let elapsed = started.elapsed();
@@ -162,117 +165,13 @@ impl FileStore {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use std::os::unix::fs::MetadataExt;
     use std::sync::Arc;
 
-    use proptest::prelude::*;
-    use tempfile::TempDir;
-
+    use super::fixture::{Fixture, WEEK, append, eventually, id, save};
     use super::*;
-    use crate::in_memory::{InMemoryOptions, InMemoryStore};
-    use crate::keyspace::MemoryId;
-    use crate::message::{Message, Messages};
-    use crate::store::{Mode, Scan, Write, Written};
-
-    const WEEK: Duration = Duration::from_secs(7 * 86400);
-
-    pub(crate) fn id(text: &str) -> MemoryId {
-        MemoryId::new(text).unwrap()
-    }
-
-    pub(crate) fn messages(texts: &[&str]) -> Messages {
-        let message = |text: &&str| Message::from_json(&format!("{{\"m\":\"{text}\"}}")).unwrap();
-        texts.iter().map(message).collect()
-    }
-
-    pub(crate) fn save(name: &str, texts: &[&str]) -> Write {
-        let messages = messages(texts);
-        let mode = Mode::Save;
-        Write { id: id(name), mode, messages, if_revision: None, idempotency_key: None }
-    }
-
-    pub(crate) fn append(name: &str, texts: &[&str]) -> Write {
-        Write { mode: Mode::Append, ..save(name, texts) }
-    }
-
-    /// A store in a directory of its own.
-    pub(crate) struct Fixture {
-        _root: TempDir,
-        pub(crate) store: FileStore,
-    }
-
-    impl Fixture {
-        pub(crate) fn new() -> Self {
-            Self::with(|_| {})
-        }
-
-        pub(crate) fn with(change: impl FnOnce(&mut FileOptions)) -> Self {
-            let root = tempfile::tempdir().unwrap();
-            let mut options = FileOptions {
-                directory: root.path().join("memories"),
-                ttl: Some(WEEK),
-                refresh_on_load: false,
-                lock_timeout: Duration::from_secs(60),
-                limits: Limits::default(),
-            };
-            change(&mut options);
-            Self { _root: root, store: FileStore::new(options) }
-        }
-
-        pub(crate) fn path(&self, name: &str) -> PathBuf {
-            self.store.options.directory.join(names::encode(&id(name)))
-        }
-
-        pub(crate) fn apply(&self, verb: Verb) -> Answer {
-            self.store.apply(verb, || false).unwrap()
-        }
-
-        pub(crate) fn refused(&self, verb: Verb) -> ErrorKind {
-            self.store.apply(verb, || false).unwrap_err().kind().clone()
-        }
-
-        pub(crate) fn write(&self, write: Write) -> Written {
-            match self.apply(Verb::Write(write)) {
-                Answer::Written(written) => written,
-                other => panic!("{other:?}"),
-            }
-        }
-
-        pub(crate) fn load(&self, name: &str) -> Option<String> {
-            match self.apply(Verb::Load(id(name))) {
-                Answer::Messages(messages) => messages.as_ref().map(text),
-                other => panic!("{other:?}"),
-            }
-        }
-
-        pub(crate) fn list(&self) -> Vec<String> {
-            match self.apply(Verb::Page(Arc::default())) {
-                Answer::Page(Some(ids)) => ids,
-                other => panic!("{other:?}"),
-            }
-        }
-
-        fn info(&self, name: &str) -> Option<crate::store::Info> {
-            match self.apply(Verb::Info(id(name))) {
-                Answer::Info(info) => info,
-                other => panic!("{other:?}"),
-            }
-        }
-    }
-
-    pub(crate) fn text(messages: &Messages) -> String {
-        String::from_utf8(messages.to_json()).unwrap()
-    }
-
-    /// Polls until `done`, for at most ten seconds.
-    fn eventually(done: impl Fn() -> bool) {
-        let until = Instant::now() + Duration::from_secs(10);
-        while !done() {
-            assert!(Instant::now() < until, "not within ten seconds");
-            std::thread::yield_now();
-        }
-    }
+    use crate::store::{Scan, Write};
 
     #[test]
     fn reads_of_what_is_not_there_make_nothing() {
@@ -427,67 +326,5 @@ pub(crate) mod tests {
         let error = fixture.store.apply(Verb::Write(write), || false).unwrap_err();
         assert_eq!(error.kind(), &ErrorKind::Conflict { actual: 0 });
         assert_eq!((error.call().operation, error.call().attempts), ("append", 1));
-    }
-
-    /// One random call on one of two memories.
-    fn verb() -> impl Strategy<Value = Verb> {
-        let name = prop_oneof![Just("a"), Just("B")];
-        let texts = proptest::collection::vec("[a-z]{0,40}", 0..4);
-        let if_revision = proptest::option::weighted(0.1, 0..6_u64);
-        let key = proptest::option::weighted(0.3, "[a-c]");
-        (0..14_u8, name, texts, if_revision, key, 0..9_usize).prop_map(
-            |(verb, name, texts, if_revision, idempotency_key, count)| {
-                let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-                match verb {
-                    0 => Verb::Write(Write { if_revision, ..save(name, &texts) }),
-                    1..=4 => {
-                        Verb::Write(Write { if_revision, idempotency_key, ..append(name, &texts) })
-                    }
-                    5..=7 => Verb::Pop(id(name)),
-                    8 => Verb::Delete(id(name)),
-                    9 => Verb::Touch(id(name)),
-                    10 => Verb::Load(id(name)),
-                    11 => Verb::Page(Arc::default()),
-                    12 => Verb::Info(id(name)),
-                    _ => Verb::Tail(id(name), count),
-                }
-            },
-        )
-    }
-
-    fn comparable(answer: Result<Answer>) -> String {
-        match answer {
-            Ok(Answer::Messages(messages)) => format!("{:?}", messages.as_ref().map(text)),
-            Ok(Answer::Message(message)) => format!("{:?}", message.as_ref().map(Message::as_str)),
-            Ok(Answer::Info(info)) => format!(
-                "{:?}",
-                info.map(|info| (info.messages, info.revision, info.bytes, info.ttl.is_some()))
-            ),
-            Ok(answer) => format!("{answer:?}"),
-            Err(error) => format!("{:?}", error.kind()),
-        }
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
-        #[test]
-        fn files_and_memory_give_the_same_answers(verbs in proptest::collection::vec(verb(), 1..60)) {
-            let fixture = Fixture::new();
-            let in_memory = InMemoryStore::new(InMemoryOptions {
-                ttl: Some(WEEK),
-                refresh_on_load: false,
-                limits: Limits::default(),
-            });
-            for verb in verbs {
-                // A listing is used up by the first store that gives its page.
-                let other = match &verb {
-                    Verb::Page(_) => Verb::Page(Arc::default()),
-                    verb => verb.clone(),
-                };
-                let expected = comparable(in_memory.apply(other, || false));
-                let described = format!("{verb:?}");
-                prop_assert_eq!(comparable(fixture.store.apply(verb, || false)), expected, "{}", described);
-            }
-        }
     }
 }

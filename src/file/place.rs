@@ -36,7 +36,7 @@ impl Place<'_> {
                 (ErrorKind::StorageFull, "make room and try again")
             }
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                (ErrorKind::Storage, "choose a directory that this user may write to")
+                (ErrorKind::Storage, "choose a directory that this user may read and write")
             }
             _ if Errno::from_io_error(&error) == Some(Errno::LOOP) => {
                 (ErrorKind::Storage, "it is a symbolic link, and links are not followed: remove it")

@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use rustix::fs::{FileType, OFlags};
 
-use super::anew::TEMPORARY;
 use super::directory::Directory;
 use super::lock::lock;
 use super::log::{Log, Record};
@@ -63,7 +62,7 @@ impl Session<'_> {
             let entry = entry.map_err(|error| directory.place("").fault("list", error))?;
             let regular = matches!(entry.file_type(), FileType::RegularFile | FileType::Unknown);
             let name = entry.file_name().to_str().unwrap_or_default();
-            if regular && !name.starts_with(TEMPORARY) {
+            if regular {
                 ids.extend(listed(&directory, name)?.map(|id| id.as_str().to_owned()));
             }
         }

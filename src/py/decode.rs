@@ -9,6 +9,7 @@ use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString};
 use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 
 use crate::codec::json::MAX_DEPTH;
+use crate::error::{Error, ErrorKind};
 use crate::message::{Message, Messages, corrupt_json};
 
 /// Decodes one message to a new dict.
@@ -37,17 +38,20 @@ pub(super) fn value<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyA
     parser.disable_recursion_limit(); // the seed keeps its own, equal to the writer's
     let seed = Seed { py, depth: 0, inexact: &inexact };
     match seed.deserialize(&mut parser).and_then(|value| parser.end().map(|()| value)) {
-        Ok(value) => Ok(value),
         // An integer beyond 64 bits reaches a visitor as a rounded float. Python's own parser
-        // keeps every digit.
-        Err(_) if inexact.get() => py.import("json")?.call_method1("loads", (text,)),
+        // keeps every digit; it is laxer than ours, which has seen the whole text by now.
+        Ok(_) if inexact.get() => py.import("json")?.call_method1("loads", (text,)).map_err(|_| {
+            let error = Error::corrupt("a stored message holds a number of too many digits");
+            super::error::exception(py, &error)
+        }),
+        Ok(value) => Ok(value),
         Err(error) => Err(super::error::exception(py, &corrupt_json(&error))),
     }
 }
 
 fn corrupt(py: Python<'_>, index: usize) -> PyErr {
-    let error = crate::error::Error::new(
-        crate::error::ErrorKind::Corrupt { index: Some(index) },
+    let error = Error::new(
+        ErrorKind::Corrupt { index: Some(index) },
         format!("stored message {index} is not UTF-8; it was left as it is"),
     );
     super::error::exception(py, &error)
@@ -125,11 +129,10 @@ impl<'de, 'py> Visitor<'de> for Seed<'_, 'py> {
         Ok(PyInt::new(self.py, value).into_any())
     }
 
-    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Self::Value, E> {
+    fn visit_f64<E>(self, value: f64) -> Result<Self::Value, E> {
         const EXACT: f64 = 9_007_199_254_740_992.0; // 2^53; an integer that large may be rounded
         if value.abs() >= EXACT {
             self.inexact.set(true);
-            return Err(E::custom("a number beyond 64 bits"));
         }
         Ok(PyFloat::new(self.py, value).into_any())
     }

@@ -207,14 +207,11 @@ impl PyMessage {
         }
     }
 
-    /// Of role and tool call id alone: equal messages have these in common however they are spelt.
+    /// Of the members that are text in equal messages too, however those are spelt.
     fn __hash__(&self, py: Python<'_>) -> PyResult<u64> {
         let mut hasher = DefaultHasher::new();
-        for name in ["role", "tool_call_id"] {
+        for name in ["role", "content", "tool_call_id"] {
             self.text(py, name)?.map(|text| text.to_string()).hash(&mut hasher);
-        }
-        if let Some(content) = self.text(py, "content")? {
-            content.to_string().hash(&mut hasher);
         }
         Ok(hasher.finish())
     }
@@ -340,15 +337,18 @@ impl PyMessages {
         self.positions(value).next().transpose().map(|found| found.is_some())
     }
 
-    fn __add__(&self, py: Python<'_>, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-        if other.try_iter().is_err() {
+    fn __add__(&self, py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        if value.try_iter().is_err() {
             return Ok(py.NotImplemented());
         }
-        let other = Self::py_new(Some(other))?;
-        let both = [&self.0, &other.0]
-            .into_iter()
-            .flat_map(|part| (0..part.len()).filter_map(|at| part.get(at)));
-        Self(both.collect()).into_py_any(py)
+        joined(&self.0, &Self::py_new(Some(value))?.0).into_py_any(py)
+    }
+
+    fn __radd__(&self, py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        if value.try_iter().is_err() {
+            return Ok(py.NotImplemented());
+        }
+        joined(&Self::py_new(Some(value))?.0, &self.0).into_py_any(py)
     }
 
     fn __richcmp__<'py>(
@@ -410,6 +410,13 @@ impl PyMessages {
     fn count(&self, value: &Bound<'_, PyAny>) -> PyResult<usize> {
         self.positions(value).try_fold(0, |count, found| found.map(|_| count + 1))
     }
+}
+
+/// Returns the messages of one conversation and then those of another; the bytes are shared.
+fn joined(first: &Messages, second: &Messages) -> PyMessages {
+    let messages =
+        |part: &Messages| (0..part.len()).filter_map(|at| part.get(at)).collect::<Vec<_>>();
+    PyMessages(messages(first).into_iter().chain(messages(second)).collect())
 }
 
 /// Walks a conversation, making each message when its turn comes.

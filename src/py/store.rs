@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 
 use super::bridge;
 use super::encode;
@@ -178,28 +179,32 @@ macro_rules! verbs {
     ($class:ty, $drive:path) => {
         #[pymethods]
         impl $class {
-            fn load<'py>(&self, py: Python<'py>, memory_id: &str) -> PyResult<Bound<'py, PyAny>> {
-                $drive(py, &self.backend, Verb::Load(id(py, memory_id)?))
+            fn load<'py>(
+                &self,
+                py: Python<'py>,
+                memory_id: &Bound<'py, PyAny>,
+            ) -> PyResult<Bound<'py, PyAny>> {
+                $drive(py, &self.backend, Verb::Load(id(memory_id)?))
             }
 
             fn tail<'py>(
                 &self,
                 py: Python<'py>,
-                memory_id: &str,
+                memory_id: &Bound<'py, PyAny>,
                 n: &Bound<'py, PyAny>,
             ) -> PyResult<Bound<'py, PyAny>> {
-                $drive(py, &self.backend, Verb::Tail(id(py, memory_id)?, whole("n", n)?))
+                $drive(py, &self.backend, Verb::Tail(id(memory_id)?, whole("n", n)?))
             }
 
             fn save<'py>(
                 &self,
                 py: Python<'py>,
-                memory_id: &str,
+                memory_id: &Bound<'py, PyAny>,
                 messages: &Bound<'py, PyAny>,
                 if_revision: Option<&Bound<'py, PyAny>>,
             ) -> PyResult<Bound<'py, PyAny>> {
                 let write = Write {
-                    id: id(py, memory_id)?,
+                    id: id(memory_id)?,
                     mode: Mode::Save,
                     messages: encode::messages(messages, self.limits)?,
                     if_revision: revision(if_revision)?,
@@ -211,43 +216,67 @@ macro_rules! verbs {
             fn append<'py>(
                 &self,
                 py: Python<'py>,
-                memory_id: &str,
+                memory_id: &Bound<'py, PyAny>,
                 messages: &Bound<'py, PyAny>,
                 if_revision: Option<&Bound<'py, PyAny>>,
-                idempotency_key: Option<String>,
+                idempotency_key: Option<&Bound<'py, PyAny>>,
             ) -> PyResult<Bound<'py, PyAny>> {
                 let write = Write {
-                    id: id(py, memory_id)?,
+                    id: id(memory_id)?,
                     mode: Mode::Append,
                     messages: encode::messages(messages, self.limits)?,
                     if_revision: revision(if_revision)?,
-                    idempotency_key,
+                    idempotency_key: key(idempotency_key)?,
                 };
                 $drive(py, &self.backend, Verb::Write(write))
             }
 
-            fn pop<'py>(&self, py: Python<'py>, memory_id: &str) -> PyResult<Bound<'py, PyAny>> {
-                $drive(py, &self.backend, Verb::Pop(id(py, memory_id)?))
+            fn pop<'py>(
+                &self,
+                py: Python<'py>,
+                memory_id: &Bound<'py, PyAny>,
+            ) -> PyResult<Bound<'py, PyAny>> {
+                $drive(py, &self.backend, Verb::Pop(id(memory_id)?))
             }
 
-            fn delete<'py>(&self, py: Python<'py>, memory_id: &str) -> PyResult<Bound<'py, PyAny>> {
-                $drive(py, &self.backend, Verb::Delete(id(py, memory_id)?))
+            fn delete<'py>(
+                &self,
+                py: Python<'py>,
+                memory_id: &Bound<'py, PyAny>,
+            ) -> PyResult<Bound<'py, PyAny>> {
+                $drive(py, &self.backend, Verb::Delete(id(memory_id)?))
             }
 
-            fn exists<'py>(&self, py: Python<'py>, memory_id: &str) -> PyResult<Bound<'py, PyAny>> {
-                $drive(py, &self.backend, Verb::Exists(id(py, memory_id)?))
+            fn exists<'py>(
+                &self,
+                py: Python<'py>,
+                memory_id: &Bound<'py, PyAny>,
+            ) -> PyResult<Bound<'py, PyAny>> {
+                $drive(py, &self.backend, Verb::Exists(id(memory_id)?))
             }
 
-            fn count<'py>(&self, py: Python<'py>, memory_id: &str) -> PyResult<Bound<'py, PyAny>> {
-                $drive(py, &self.backend, Verb::Count(id(py, memory_id)?))
+            fn count<'py>(
+                &self,
+                py: Python<'py>,
+                memory_id: &Bound<'py, PyAny>,
+            ) -> PyResult<Bound<'py, PyAny>> {
+                $drive(py, &self.backend, Verb::Count(id(memory_id)?))
             }
 
-            fn info<'py>(&self, py: Python<'py>, memory_id: &str) -> PyResult<Bound<'py, PyAny>> {
-                $drive(py, &self.backend, Verb::Info(id(py, memory_id)?))
+            fn info<'py>(
+                &self,
+                py: Python<'py>,
+                memory_id: &Bound<'py, PyAny>,
+            ) -> PyResult<Bound<'py, PyAny>> {
+                $drive(py, &self.backend, Verb::Info(id(memory_id)?))
             }
 
-            fn touch<'py>(&self, py: Python<'py>, memory_id: &str) -> PyResult<Bound<'py, PyAny>> {
-                $drive(py, &self.backend, Verb::Touch(id(py, memory_id)?))
+            fn touch<'py>(
+                &self,
+                py: Python<'py>,
+                memory_id: &Bound<'py, PyAny>,
+            ) -> PyResult<Bound<'py, PyAny>> {
+                $drive(py, &self.backend, Verb::Touch(id(memory_id)?))
             }
 
             fn page<'py>(&self, py: Python<'py>, listing: &Listing) -> PyResult<Bound<'py, PyAny>> {
@@ -272,8 +301,20 @@ fn checked<T>(py: Python<'_>, result: Result<T>) -> PyResult<T> {
     result.map_err(|error| exception(py, &error))
 }
 
-fn id(py: Python<'_>, text: &str) -> PyResult<MemoryId> {
-    checked(py, MemoryId::new(text))
+fn id(value: &Bound<'_, PyAny>) -> PyResult<MemoryId> {
+    checked(value.py(), MemoryId::new(text("memory ID", value)?))
+}
+
+fn key(value: Option<&Bound<'_, PyAny>>) -> PyResult<Option<String>> {
+    value.map(|value| text("idempotency_key", value).map(str::to_owned)).transpose()
+}
+
+/// Takes text that UTF-8 can hold.
+fn text<'a>(name: &str, value: &'a Bound<'_, PyAny>) -> PyResult<&'a str> {
+    let problem =
+        |problem: &str| exception(value.py(), &Error::invalid(format!("{name} {problem}")));
+    let text = value.cast::<PyString>().map_err(|_| problem("must be text"))?;
+    text.to_str().map_err(|_| problem("holds a lone surrogate, which UTF-8 cannot hold"))
 }
 
 fn revision(value: Option<&Bound<'_, PyAny>>) -> PyResult<Option<u64>> {

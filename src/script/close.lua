@@ -1,6 +1,6 @@
 -- The end of every write: remembers the lane, writes the header back, restarts the time to live.
 local now = redis.call('TIME')[1]
-if #lanes > 2048 then
+if #lanes > 2048 and not known then
   -- Drop lanes whose time is over, then the oldest beyond 256.
   local kept, size = {}, 0
   for entry, until_ in string.gmatch(lanes, '(;[^;]+:(%d+))') do

@@ -48,6 +48,8 @@ pub static POP: LazyLock<Script> =
     LazyLock::new(|| Script::new(&[OPEN, include_str!("pop.lua"), CLOSE]));
 /// Deletes a memory if it is still the one that was read.
 pub static DELETE: LazyLock<Script> = LazyLock::new(|| Script::new(&[include_str!("delete.lua")]));
+/// Restarts the time to live of a memory.
+pub static TOUCH: LazyLock<Script> = LazyLock::new(|| Script::new(&[include_str!("touch.lua")]));
 /// Reads the last messages.
 pub static TAIL: LazyLock<Script> = LazyLock::new(|| Script::new(&[include_str!("tail.lua")]));
 

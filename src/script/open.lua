@@ -10,6 +10,7 @@ local key, lane, token = KEYS[1], ARGV[2], ARGV[3]
 -- A key of another type ends the script here, unwritten.
 local line = redis.call('LINDEX', key, 0)
 local rev, count, total, skip, bytes, chunks, run, run_bytes, run_messages, born, lanes, rest
+local known = false
 if line then
   rev, count, total, skip, bytes, chunks, run, run_bytes, run_messages, born, lanes, rest =
     string.match(line, '^redember:1 rev=(%d+) count=(%d+) total=(%d+) skip=(%d+) bytes=(%d+) '
@@ -20,6 +21,7 @@ if line then
   -- Has this lane written before? Then this is that write again, a late one, or the next one.
   local first = string.find(lanes, ';' .. lane .. ':', 1, true)
   if first then
+    known = true
     local seen, seen_rev, seen_count, after =
       string.match(lanes, '^;[^:]+:([^:]+):(%d+):(%d+):%d+()', first)
     if seen == token then

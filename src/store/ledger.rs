@@ -1,7 +1,7 @@
 //! What a local store remembers of writes with an idempotency key.
 //!
 //! A local store answers before its caller can lose the answer, so a write without a key needs no
-//! identity there; Redis keeps the same memory in the header of a list (`script/prelude.lua`).
+//! identity there; in Redis the header of a list remembers keys among its lanes (`script/open.lua`).
 
 use std::collections::VecDeque;
 
@@ -93,7 +93,7 @@ impl Ledger {
                 let Keyed { revision, count, .. } = *earlier;
                 Ok(Some(Written { revision, count, replayed: true }))
             } else {
-                Err(reused())
+                Err(reused(revision))
             };
         }
         match if_revision {
@@ -145,7 +145,7 @@ mod tests {
         let mut ledger = Ledger::default();
         ledger.remember(Keyed::new(key("k", "{}"), 3, 7, 1000), 1000);
         let error = ledger.admit(Some(&key("k", "{\"a\":1}")), None, 3, 2000).unwrap_err();
-        assert_eq!(error.kind(), &ErrorKind::Conflict { actual: 0 });
+        assert_eq!(error.kind(), &ErrorKind::Conflict { actual: 3 });
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Pop: find the last chunk, read it, then take its last message away if nobody wrote in between.
+//! Pop: read the last chunk, then take its last message away if nobody wrote in between.
 //!
 //! The message travels to the caller in the read, so a repeated removal has nothing to hand out and
 //! needs no memory on the server beyond the lane.
@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::read::{header, read_header};
-use super::redis_store::{StoreOptions, command};
+use super::read::read_last;
+use super::redis_store::StoreOptions;
 use super::write::{Identity, Status, stale};
 use super::{Answer, Writer};
 use crate::error::{Error, Result};
+use crate::layout::Header;
 use crate::message::{Message, Messages};
 use crate::plan::{Command, Plan, Replies, Reply, Request, Step};
 use crate::script;
@@ -21,36 +22,23 @@ pub(super) struct Pop {
     key: Bytes,
     writer: Arc<Writer>,
     request: Request,
-    /// Position of the chunk that was read.
-    last: usize,
     taking: Option<(Message, Identity)>,
 }
 
 impl Pop {
     pub(super) fn new(options: &StoreOptions, key: Bytes, writer: &Arc<Writer>) -> Self {
-        let request = Request::read([read_header(&key), read_chunk(&key, 1)]);
-        let (options, writer) = (options.clone(), writer.clone());
-        Self { options, key, writer, request, last: 1, taking: None }
-    }
-
-    /// Asks for the header and the chunk at `last`, which the header must then name as the last.
-    fn ask_for(&mut self, last: usize) -> Step {
-        self.request = Request::read([read_header(&self.key), read_chunk(&self.key, last)]);
-        self.last = last;
-        Step::Again
+        let request = Request::read([read_last(&key, 1)]);
+        Self { options: options.clone(), key, writer: writer.clone(), request, taking: None }
     }
 
     /// Reads the last message; the next request takes it away.
     fn read(&mut self, mut replies: Replies) -> Result<Step> {
-        let header = header(&mut replies)?;
+        let mut elements = replies.take()?.texts()?.into_iter();
+        let header = elements.next().map(|line| Header::parse(&line)).transpose()?;
         let Some(header) = header.filter(|header| header.count > 0) else {
             return Ok(Step::Done(Answer::Message(None)));
         };
-        let chunk = replies.take()?.text()?.unwrap_or_default();
-        if self.last != header.chunks {
-            // Another write came in between, or the first guess was wrong: read the right chunk.
-            return Ok(self.ask_for(header.chunks));
-        }
+        let chunk = elements.next_back().unwrap_or_default();
         let messages = Messages::from_lines(vec![chunk.clone()], 0)?;
         let Some(last) = messages.len().checked_sub(1).and_then(|at| messages.get(at)) else {
             return Err(Error::corrupt("the last chunk of the memory is empty"));
@@ -77,12 +65,11 @@ impl Plan for Pop {
         let Some((message, _lane)) = self.taking.take() else { return self.read(replies) };
         match Status::read(replies.take()?)? {
             Status::Written(_) => Ok(Step::Done(Answer::Message(Some(message)))),
-            Status::Conflict(_) => Ok(self.ask_for(self.last)),
-            Status::Stale | Status::Reused => Err(stale()),
+            Status::Conflict(_) => {
+                self.request = Request::read([read_last(&self.key, 1)]);
+                Ok(Step::Again)
+            }
+            Status::Stale | Status::Reused(_) => Err(stale()),
         }
     }
-}
-
-fn read_chunk(key: &Bytes, position: usize) -> Command {
-    command("LINDEX", key, [position.to_string().into()])
 }

@@ -29,17 +29,18 @@ pub(super) fn load(options: &StoreOptions, key: &Bytes) -> Box<dyn Plan> {
 
 /// Reads the last `count` messages in one round trip, and little more of the memory than those.
 pub(super) fn tail(options: &StoreOptions, key: &Bytes, count: usize) -> Box<dyn Plan> {
-    let read = Command::Script {
-        script: &script::TAIL,
-        key: key.clone(),
-        args: vec![count.to_string().into()],
-    };
-    Once::boxed(refreshing(options, key, read), move |mut replies| {
+    Once::boxed(refreshing(options, key, read_last(key, count)), move |mut replies| {
         let elements = replies.take()?.texts()?;
         let found = !elements.is_empty();
         let read = || read_log_tail(elements, count).map(|(_, messages)| messages);
         found.then(read).transpose().map(Answer::Messages)
     })
+}
+
+/// Returns the command that reads, at one moment, the header and the chunks with the last messages.
+pub(super) fn read_last(key: &Bytes, count: usize) -> Command {
+    let args = vec![count.to_string().into()];
+    Command::Script { script: &script::TAIL, key: key.clone(), args }
 }
 
 /// Adds the command that restarts the time to live, where reads do that.
@@ -78,9 +79,7 @@ pub(super) fn info(key: &Bytes) -> Box<dyn Plan> {
 }
 
 pub(super) fn touch(options: &StoreOptions, key: &Bytes) -> Box<dyn Plan> {
-    let request = Request::read([options.restart_ttl(key), command("EXISTS", key, [])]);
-    Once::boxed(request, |mut replies| {
-        replies.take()?.integer()?;
+    Once::boxed(Request::read([options.restart_ttl(key)]), |mut replies| {
         Ok(Answer::Bool(replies.take()?.integer()? == 1))
     })
 }

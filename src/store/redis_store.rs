@@ -11,6 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::keyspace::{Keyspace, MemoryId};
 use crate::message::{Limits, Messages};
 use crate::plan::{Command, Once, Plan, Request};
+use crate::script;
 
 /// How a store keeps its memories.
 #[derive(Debug, Clone)]
@@ -34,10 +35,8 @@ impl StoreOptions {
 
     /// Returns the command that restarts the time to live of `key`.
     pub(super) fn restart_ttl(&self, key: &Bytes) -> Command {
-        match self.ttl {
-            Some(_) => command("PEXPIRE", key, [self.ttl_argument()]),
-            None => command("PERSIST", key, []),
-        }
+        let args = vec![self.ttl_argument()];
+        Command::Script { script: &script::TOUCH, key: key.clone(), args }
     }
 }
 

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use sha2::{Digest, Sha256};
 
 use super::redis_store::StoreOptions;
-use super::{Answer, Lane, Mode, Write, Writer, Written};
+use super::{Answer, Key, Lane, Mode, Write, Writer, Written};
 use crate::error::{Error, ErrorKind, Result};
 use crate::layout::CHUNK_BYTES;
 use crate::plan::{Command, Plan, Reply, Request, Step};
@@ -21,7 +20,7 @@ const KEY_SECONDS: &str = "86400";
 
 /// Who a write is, to the server: two writes with the same lane and token are one write.
 #[derive(Debug)]
-pub(crate) enum Identity {
+pub(super) enum Identity {
     /// A lane of this process, held until the write is over.
     Own(Lane),
     /// A name that the caller gave, or the lane of an earlier write that is being repeated.
@@ -29,45 +28,27 @@ pub(crate) enum Identity {
 }
 
 impl Identity {
-    /// Returns the identity of `write` in the memory of `key`.
-    pub(crate) fn of(write: &Write, key: &Bytes, writer: &Arc<Writer>) -> Self {
-        match write.idempotency_key.as_deref() {
+    /// Returns the identity of `write` in the memory under `key`.
+    fn of(write: &Write, key: &Bytes, writer: &Arc<Writer>) -> Self {
+        if let Some((lane, number)) = write.idempotency_key.as_deref().and_then(split_op_id) {
+            return Self::Given { lane: lane.into(), token: number.into(), seconds: LANE_SECONDS };
+        }
+        match Key::of(write) {
             None => Self::Own(writer.lane(key)),
-            Some(given) => match split_op_id(given) {
-                Some((lane, number)) => {
-                    Self::Given { lane: lane.into(), token: number.into(), seconds: LANE_SECONDS }
-                }
-                None => Self::named(given, write),
-            },
+            Some(Key { name, content }) => {
+                Self::Given { lane: format!("i{name}"), token: content, seconds: KEY_SECONDS }
+            }
         }
     }
 
-    /// A caller's key: its digest is the lane, and a digest of the messages the token, so that the
-    /// same key with other messages is told apart from a repetition.
-    fn named(given: &str, write: &Write) -> Self {
-        let key = Sha256::digest(given.as_bytes());
-        let mut content = Sha256::new();
-        for line in write.messages.lines() {
-            content.update(line);
-            content.update(b"\n");
-        }
-        let content = content.finalize();
-        let short = |digest: &[u8]| URL_SAFE_NO_PAD.encode(digest.get(..16).unwrap_or(digest));
-        Self::Given {
-            lane: format!("i{}", short(&key)),
-            token: short(&content),
-            seconds: KEY_SECONDS,
-        }
-    }
-
-    pub(crate) fn lane(&self) -> &str {
+    fn lane(&self) -> &str {
         match self {
             Self::Own(lane) => lane.name(),
             Self::Given { lane, .. } => lane,
         }
     }
 
-    pub(crate) fn token(&self) -> String {
+    fn token(&self) -> String {
         match self {
             Self::Own(lane) => lane.number().to_string(),
             Self::Given { token, .. } => token.clone(),
@@ -141,7 +122,7 @@ impl Plan for WritePlan {
             Status::Written(written) => Ok(Step::Done(Answer::Written(written))),
             Status::Conflict(actual) => Err(conflict(actual)),
             Status::Stale => Err(stale()),
-            Status::Reused => Err(reused()),
+            Status::Reused(actual) => Err(reused(actual)),
         }
     }
 
@@ -160,7 +141,7 @@ pub(super) enum Status {
     Written(Written),
     Conflict(u64),
     Stale,
-    Reused,
+    Reused(u64),
 }
 
 impl Status {
@@ -173,7 +154,7 @@ impl Status {
             0 | 1 => Ok(Self::Written(Written { revision, count, replayed: status == 1 })),
             2 | 5 => Ok(Self::Conflict(revision)),
             3 => Ok(Self::Stale),
-            4 => Ok(Self::Reused),
+            4 => Ok(Self::Reused(revision)),
             _ => Err(Error::corrupt("a redember script gave an answer of another version")),
         }
     }
@@ -197,9 +178,9 @@ pub(crate) fn stale() -> Error {
 }
 
 /// An idempotency key came with other messages than the first time.
-pub(crate) fn reused() -> Error {
+pub(crate) fn reused(actual: u64) -> Error {
     Error::new(
-        ErrorKind::Conflict { actual: 0 },
+        ErrorKind::Conflict { actual },
         "this idempotency_key was used before with other messages; nothing was written: use a new \
          key for a new append",
     )

@@ -142,13 +142,14 @@ fn failure(
 ) -> Failure {
     if Interrupted::is(error) {
         let error = Error::new(ErrorKind::Interrupted, "interrupted");
-        return Failure { error, sent, retry: Retry::Never };
+        return Failure { error, sent, retry: Retry::Never, timed_out: false };
     }
     let (what, cause) = match error.kind() {
         io::ErrorKind::TimedOut => ("no answer from", "timed out".to_owned()),
         io::ErrorKind::UnexpectedEof => (what, "the server closed it".to_owned()),
         _ => (what, error.to_string()),
     };
-    let retry = if error.kind() == io::ErrorKind::TimedOut { Retry::Later } else { retry };
-    Failure { error: unreachable(options, what, cause), sent, retry }
+    let timed_out = error.kind() == io::ErrorKind::TimedOut;
+    let retry = if timed_out { Retry::Later } else { retry };
+    Failure { error: unreachable(options, what, cause), sent, retry, timed_out }
 }

@@ -70,12 +70,12 @@ impl Links {
             Ok(Err(error)) => {
                 drop_link(slot, &link).await;
                 let error = unreachable(&self.options, "lost the connection to", brief(&error));
-                Err(Failure { error, sent: true, retry: Retry::AtOnce })
+                Err(Failure { error, sent: true, retry: Retry::AtOnce, timed_out: false })
             }
             Err(_) => {
                 drop_link(slot, &link).await;
                 let error = unreachable(&self.options, "no answer from", "timed out");
-                Err(Failure { error, sent: true, retry: Retry::Later })
+                Err(Failure { error, sent: true, retry: Retry::Later, timed_out: true })
             }
         }
     }

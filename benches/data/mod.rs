@@ -1,0 +1,38 @@
+//! Conversations for the benches: fixed, in many scripts, with tool calls; never random.
+
+use bytes::Bytes;
+use redember::message::{Message, Messages};
+
+/// Sizes that every bench runs at.
+pub(crate) const SIZES: [usize; 3] = [10, 100, 1000];
+
+const LINES: [&str; 8] = [
+    "Could you summarise yesterday's meeting about the rollout, and list what is still open?",
+    "Natürlich! Drei Punkte sind offen: die Schlüsselrotation, der Lasttest und die Übergabe.",
+    "東京の天気を教えてください。明日は傘が必要ですか？",
+    "مرحبا، هل يمكنك ترجمة هذه الجملة إلى الإنجليزية من فضلك؟",
+    "Вот пример кода:\n```python\nfor name in names:\n\tprint(\"hello\", name)\n```",
+    "¿Qué diferencia hay entre una lista y un flujo en Redis? Explícalo con un ejemplo breve.",
+    "नमस्ते! मुझे अपनी यात्रा की योजना बनाने में मदद चाहिए।",
+    "Sure 🙂 — the quick path is to keep \"one memory, one key\", and never touch the rest.",
+];
+
+/// Returns one message; every eighth is a tool call.
+pub(crate) fn message(index: usize) -> String {
+    let line = LINES.get(index % LINES.len()).copied().unwrap_or_default();
+    let text = serde_json::to_string(&line.repeat(1 + index % 4)).unwrap_or_default();
+    if index % 8 == 7 {
+        return format!(
+            r#"{{"role":"assistant","content":null,"tool_calls":[{{"id":"call_{index}","type":"function","function":{{"name":"search","arguments":{}}}}}]}}"#,
+            serde_json::to_string(&format!(r#"{{"query":{text}}}"#)).unwrap_or_default()
+        );
+    }
+    let role = if index.is_multiple_of(2) { "user" } else { "assistant" };
+    format!(r#"{{"role":"{role}","content":{text}}}"#)
+}
+
+/// Returns a conversation of `size` messages.
+#[allow(dead_code, reason = "not every bench needs it")]
+pub(crate) fn conversation(size: usize) -> Messages {
+    (0..size).map(|index| Message::from_encoded(Bytes::from(message(index)))).collect()
+}

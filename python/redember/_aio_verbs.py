@@ -1,0 +1,161 @@
+"""The verbs of every asyncio backend: those of `_verbs`, name by name, awaited."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from redember._core import Listing
+
+if TYPE_CHECKING:
+    import builtins
+    from collections.abc import AsyncIterator, Iterable
+    from types import TracebackType
+    from typing import Self
+
+    from redember._core import AsyncStore, MemoryInfo, Message, Messages, WriteResult
+
+__all__ = ["AsyncVerbs"]
+
+
+class AsyncVerbs:
+    """What every asyncio backend can do.
+
+    A memory is a conversation under an id: any non-empty text. Calls may come from many tasks
+    at once. Any call can raise a `BackendError`; its class says whether anything was changed.
+    """
+
+    _store: AsyncStore
+
+    async def load(self, memory_id: str) -> Messages | None:
+        """Return the whole conversation, or `None` if there is no such memory.
+
+        Args:
+            memory_id: Which memory.
+
+        Raises:
+            CorruptError: What is stored cannot be read. It is left as it is.
+        """
+        return await self._store.load(memory_id)
+
+    async def save(
+        self, memory_id: str, messages: Iterable[Any], *, if_revision: int | None = None
+    ) -> WriteResult:
+        """Put `messages` in the place of what is stored, and restart the time to live.
+
+        Args:
+            memory_id: Which memory; it is made if there is none.
+            messages: `Message` objects, mappings, or objects with `model_dump()` or `to_dict()`.
+            if_revision: The revision the memory must be at; 0 when it must not exist yet.
+
+        Raises:
+            InvalidMessageError: A message has no JSON form; nothing was sent.
+            TooLargeError: A message or the conversation is over its limit; nothing was sent.
+            ConflictError: The memory is at another revision; nothing was written.
+            OutcomeUnknownError: The reply was lost and retries could not settle the outcome.
+        """
+        return await self._store.save(memory_id, messages, if_revision)
+
+    async def append(
+        self,
+        memory_id: str,
+        messages: Iterable[Any],
+        *,
+        if_revision: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> WriteResult:
+        """Put `messages` after what is stored, all or none, and restart the time to live.
+
+        Each call is stored once, also when a reply is lost and the call is sent again.
+
+        Args:
+            memory_id: Which memory; it is made if there is none.
+            messages: `Message` objects, mappings, or objects with `model_dump()` or `to_dict()`.
+                With none, the memory is made or its time to live restarted.
+            if_revision: The revision the memory must be at; 0 when it must not exist yet.
+            idempotency_key: Your own name for this append: a second append with it, from any
+                process, changes nothing and answers `replayed=True`. A memory remembers a key
+                for 24 hours, or until 250 later keys and writers have been seen.
+
+        Raises:
+            InvalidMessageError: A message has no JSON form; nothing was sent.
+            TooLargeError: A message is over its limit; nothing was sent.
+            ConflictError: The memory is at another revision, or the idempotency key was used with
+                other messages; nothing was written.
+            OutcomeUnknownError: The reply was lost and retries could not settle the outcome; call
+                again with `idempotency_key=error.op_id`.
+        """
+        return await self._store.append(memory_id, messages, if_revision, idempotency_key)
+
+    async def tail(self, memory_id: str, n: int) -> Messages | None:
+        """Return the last `n` messages, or `None` if there is no such memory.
+
+        Costs the same however long the conversation is.
+
+        Args:
+            memory_id: Which memory.
+            n: How many messages, 0 or more; fewer come back if there are fewer.
+        """
+        return await self._store.tail(memory_id, n)
+
+    async def pop(self, memory_id: str) -> Message | None:
+        """Take the last message away and return it, or `None` if there is none."""
+        return await self._store.pop(memory_id)
+
+    async def delete(self, memory_id: str) -> bool:
+        """Delete the memory; return whether there was one."""
+        return await self._store.delete(memory_id)
+
+    async def list(self) -> builtins.list[str]:
+        """Return the ids of all memories, in no order, each once."""
+        return [memory_id async for memory_id in self.iter_ids()]
+
+    async def iter_ids(self) -> AsyncIterator[str]:
+        """Yield the ids of all memories, page by page, each once.
+
+        An id that is there all the while comes; one that is made or deleted meanwhile may come.
+        """
+        listing = Listing()
+        while (page := await self._store.page(listing)) is not None:
+            for memory_id in page:
+                yield memory_id
+
+    async def exists(self, memory_id: str) -> bool:
+        """Return whether there is such a memory."""
+        return await self._store.exists(memory_id)
+
+    async def count(self, memory_id: str) -> int:
+        """Return how many messages the memory holds; 0 if there is no such memory."""
+        return await self._store.count(memory_id)
+
+    async def info(self, memory_id: str) -> MemoryInfo | None:
+        """Return what is known without reading the messages; `None` if there is no memory."""
+        return await self._store.info(memory_id)
+
+    async def touch(self, memory_id: str) -> bool:
+        """Restart the time to live; return whether there is such a memory."""
+        return await self._store.touch(memory_id)
+
+    async def ping(self) -> None:
+        """Return if the backend can be reached now; raise if not, without retrying.
+
+        Raises:
+            UnavailableError: It cannot be reached.
+        """
+        await self._store.ping()
+
+    async def close(self) -> None:
+        """Close the backend; later calls raise `ClosedError`. Closing twice is harmless."""
+        self._store.close()
+
+    async def __aenter__(self) -> Self:
+        """Return the backend itself."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the backend."""
+        await self.close()

@@ -1,0 +1,291 @@
+"""The Rust core. Private: its names may change with any version."""
+
+from asyncio import Future
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Literal, SupportsIndex, final, overload
+
+@final
+class Message:
+    """One message of a conversation, immutable.
+
+    Holds the message as the JSON object it is stored as; attributes read it when they are touched.
+
+    Args:
+        role: Who speaks: `"system"`, `"user"`, `"assistant"`, `"tool"`, or any other text.
+        content: Text, a list of parts, or `None`.
+        tool_calls: Tool calls of an assistant, in the OpenAI shape. Left out when `None`.
+        tool_call_id: The call that a tool message answers. Left out when `None`.
+        name: Name of the speaker. Left out when `None`.
+        **extra: Any further members; kept as they are.
+
+    Raises:
+        InvalidMessageError: Something in it has no JSON form; `.path` says what.
+    """
+
+    def __new__(
+        cls,
+        role: str,
+        content: Any = None,
+        *,
+        tool_calls: Sequence[Any] | None = None,
+        tool_call_id: str | None = None,
+        name: str | None = None,
+        **extra: Any,
+    ) -> Message: ...
+    @staticmethod
+    def user(content: Any, **extra: Any) -> Message:
+        """Make a message of the user."""
+
+    @staticmethod
+    def assistant(content: Any = None, **extra: Any) -> Message:
+        """Make a message of the model; pass `tool_calls` when it calls tools."""
+
+    @staticmethod
+    def system(content: Any, **extra: Any) -> Message:
+        """Make an instruction to the model."""
+
+    @staticmethod
+    def tool(content: Any, tool_call_id: str, **extra: Any) -> Message:
+        """Make the result of the tool call `tool_call_id`."""
+
+    @staticmethod
+    def from_dict(message: Mapping[str, Any]) -> Message:
+        """Make a message of any mapping of JSON values; it need not have a role."""
+
+    @staticmethod
+    def from_json(text: str) -> Message:
+        """Make a message of the text of one JSON object, which is kept as it is."""
+
+    @property
+    def role(self) -> str | None:
+        """Who speaks; `None` when the message has no role of type text."""
+
+    @property
+    def content(self) -> Any:
+        """What is said: text, a list of parts, or `None`."""
+
+    @property
+    def tool_calls(self) -> list[Any] | None:
+        """The tool calls, or `None`."""
+
+    @property
+    def tool_call_id(self) -> str | None:
+        """The call that a tool message answers, or `None`."""
+
+    @property
+    def name(self) -> str | None:
+        """Name of the speaker, or `None`."""
+
+    @property
+    def extra(self) -> dict[str, Any]:
+        """Every further member."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the message as a new dict, in the shape of OpenAI's chat messages."""
+
+    def to_json(self) -> str:
+        """Return the message as it is stored."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __reduce__(self) -> tuple[Any, tuple[str]]: ...
+
+@final
+class Messages(Sequence[Message]):
+    """An immutable conversation: the stored bytes, and messages made when they are touched.
+
+    Args:
+        messages: Messages, mappings, or objects with `model_dump()` or `to_dict()`.
+
+    Raises:
+        InvalidMessageError: A message has no JSON form; `.path` says where.
+    """
+
+    def __new__(cls, messages: Iterable[Any] | None = None) -> Messages: ...
+    @overload
+    def __getitem__(self, index: SupportsIndex, /) -> Message: ...
+    @overload
+    def __getitem__(self, index: slice, /) -> Messages: ...
+    def __len__(self, /) -> int: ...
+    def __iter__(self, /) -> Iterator[Message]: ...
+    def __contains__(self, value: object, /) -> bool: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    def __add__(self, value: Iterable[Any], /) -> Messages: ...
+    def __radd__(self, value: Iterable[Any], /) -> Messages: ...
+    def __reduce__(self) -> tuple[Any, tuple[list[Message]]]: ...
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """Return every message as a new dict, in the shape of OpenAI's chat messages."""
+
+    def to_json(self) -> str:
+        """Return the conversation as one JSON array, spliced from the stored texts."""
+
+    def index(self, value: Any, start: int = 0, stop: int = ...) -> int:
+        """Return the index of the first message equal to `value`."""
+
+    def count(self, value: Any) -> int:
+        """Return how many messages equal `value`."""
+
+@final
+class WriteResult:
+    """What a write did.
+
+    Attributes:
+        revision: The memory's revision after the write; one more on every write.
+        count: How many messages the memory then held.
+        replayed: Whether this write had been applied before, and changed nothing now.
+    """
+
+    @property
+    def revision(self) -> int: ...
+    @property
+    def count(self) -> int: ...
+    @property
+    def replayed(self) -> bool: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@final
+class MemoryInfo:
+    """What is known of a memory without reading its messages.
+
+    Attributes:
+        messages: How many messages it holds.
+        revision: One more on every write.
+        ttl: Time left until it expires; `None` when it never does.
+        bytes: Bytes of JSON that its messages take.
+        layout: Name of the layout it is stored in, `"log"`.
+    """
+
+    @property
+    def messages(self) -> int: ...
+    @property
+    def revision(self) -> int: ...
+    @property
+    def ttl(self) -> timedelta | None: ...
+    @property
+    def bytes(self) -> int: ...
+    @property
+    def layout(self) -> str: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@final
+class Client:
+    """Connections to one server, shared by the stores that are made on it. Opens none yet."""
+
+    def __new__(
+        cls,
+        *,
+        host: str | None,
+        port: int,
+        path: str | None,
+        db: int,
+        username: str | None,
+        password: str | None,
+        protocol: int,
+        timeout: float,
+        pool_size: int,
+        tls: bool,
+    ) -> Client: ...
+    @property
+    def address(self) -> str:
+        """Where the server is, without secrets."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+
+    def close(self) -> None:
+        """Close every connection; later calls fail with `ClosedError`."""
+
+@final
+class Listing:
+    """One listing of ids on its way."""
+
+    def __new__(cls) -> Listing: ...
+
+@final
+class Store:
+    """The verbs, blocking."""
+
+    def load(self, memory_id: str) -> Messages | None: ...
+    def tail(self, memory_id: str, n: int) -> Messages | None: ...
+    def save(
+        self, memory_id: str, messages: Iterable[Any], if_revision: int | None
+    ) -> WriteResult: ...
+    def append(
+        self,
+        memory_id: str,
+        messages: Iterable[Any],
+        if_revision: int | None,
+        idempotency_key: str | None,
+    ) -> WriteResult: ...
+    def pop(self, memory_id: str) -> Message | None: ...
+    def delete(self, memory_id: str) -> bool: ...
+    def exists(self, memory_id: str) -> bool: ...
+    def count(self, memory_id: str) -> int: ...
+    def info(self, memory_id: str) -> MemoryInfo | None: ...
+    def touch(self, memory_id: str) -> bool: ...
+    def page(self, listing: Listing) -> list[str] | None: ...
+    def ping(self) -> None: ...
+    def close(self) -> None: ...
+
+@final
+class AsyncStore:
+    """The verbs as futures of the running asyncio loop."""
+
+    def load(self, memory_id: str) -> Future[Messages | None]: ...
+    def tail(self, memory_id: str, n: int) -> Future[Messages | None]: ...
+    def save(
+        self, memory_id: str, messages: Iterable[Any], if_revision: int | None
+    ) -> Future[WriteResult]: ...
+    def append(
+        self,
+        memory_id: str,
+        messages: Iterable[Any],
+        if_revision: int | None,
+        idempotency_key: str | None,
+    ) -> Future[WriteResult]: ...
+    def pop(self, memory_id: str) -> Future[Message | None]: ...
+    def delete(self, memory_id: str) -> Future[bool]: ...
+    def exists(self, memory_id: str) -> Future[bool]: ...
+    def count(self, memory_id: str) -> Future[int]: ...
+    def info(self, memory_id: str) -> Future[MemoryInfo | None]: ...
+    def touch(self, memory_id: str) -> Future[bool]: ...
+    def page(self, listing: Listing) -> Future[list[str] | None]: ...
+    def ping(self) -> Future[None]: ...
+    def close(self) -> None: ...
+
+def redis_store(
+    client: Client,
+    *,
+    prefix: str,
+    ttl: float | None,
+    refresh_on_load: bool,
+    message_limit: int,
+    conversation_limit: int,
+) -> Store: ...
+def file_store(
+    path: str,
+    *,
+    ttl: float | None,
+    refresh_on_load: bool,
+    timeout: float,
+    message_limit: int,
+    conversation_limit: int,
+) -> Store: ...
+def memory_store(
+    *,
+    ttl: float | None,
+    refresh_on_load: bool,
+    message_limit: int,
+    conversation_limit: int,
+) -> Store: ...
+def to_async(store: Store) -> AsyncStore:
+    """Return the same store with awaitable verbs."""
+
+__version__: str
+build_profile: Literal["debug", "release"]

@@ -1,0 +1,156 @@
+"""Memories without a server: in files, and in the memory of the process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from redember import _core
+from redember._aio_verbs import AsyncVerbs
+from redember._options import DEFAULT_TTL, Duration, seconds
+from redember._verbs import Verbs
+
+if TYPE_CHECKING:
+    import os
+
+__all__ = ["AsyncFileBackend", "AsyncInMemoryBackend", "FileBackend", "InMemoryBackend"]
+
+
+def _settings(
+    ttl: Duration | None,
+    *,
+    ttl_refresh_on_load: bool,
+    max_message_bytes: int,
+    max_conversation_bytes: int,
+) -> dict[str, Any]:
+    return {
+        "ttl": None if ttl is None else seconds("ttl", ttl),
+        "refresh_on_load": ttl_refresh_on_load,
+        "message_limit": max_message_bytes,
+        "conversation_limit": max_conversation_bytes,
+    }
+
+
+class _Files:
+    """Construction, the same for both file backends. Touches no file."""
+
+    def __init__(  # noqa: PLR0913 -- settings, all keywords but the first
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        ttl: Duration | None = DEFAULT_TTL,
+        ttl_refresh_on_load: bool = False,
+        timeout: Duration = 5.0,
+        max_message_bytes: int = 16 << 20,
+        max_conversation_bytes: int = 256 << 20,
+    ) -> None:
+        self.path = Path.home() / ".redember" / "memories" if path is None else Path(path)
+        settings = _settings(
+            ttl,
+            ttl_refresh_on_load=ttl_refresh_on_load,
+            max_message_bytes=max_message_bytes,
+            max_conversation_bytes=max_conversation_bytes,
+        )
+        store = _core.file_store(
+            str(self.path.absolute()), timeout=seconds("timeout", timeout), **settings
+        )
+        self._adopt(store)
+
+    def _adopt(self, store: _core.Store) -> None:
+        raise NotImplementedError  # both backends say which of the two stores they drive
+
+    def __repr__(self) -> str:
+        """Say where memories are kept."""
+        return f"{type(self).__name__}({str(self.path)!r})"
+
+
+class FileBackend(_Files, Verbs):
+    """Memories in files, one JSON-Lines file each; needs no server.
+
+    A write is on the disk when its call returns. Several processes may share the directory, on a
+    local file system; the files are readable by their owner alone.
+
+    Args:
+        path: The directory; made at the first write. Default: `~/.redember/memories`.
+        ttl: How long a memory lives after its last write; `None` for ever. Default 7 days.
+        ttl_refresh_on_load: Whether reading a memory restarts its time to live too.
+        timeout: Seconds that a call waits for another process to finish its write.
+        max_message_bytes: The largest message, in bytes of JSON. Default 16 MiB.
+        max_conversation_bytes: The largest conversation in one call. Default 256 MiB.
+
+    Raises:
+        InvalidArgumentError: A setting is not acceptable.
+
+    Example:
+        >>> from redember import FileBackend, Message
+        >>> backend = FileBackend("memories")
+        >>> backend.append("user-alice", [Message.user("My favourite colour is blue")]).count
+        1
+    """
+
+    def _adopt(self, store: _core.Store) -> None:
+        self._store = store
+
+
+class AsyncFileBackend(_Files, AsyncVerbs):
+    """`FileBackend` for asyncio code: the files are read and written off the event loop."""
+
+    def _adopt(self, store: _core.Store) -> None:
+        self._store = _core.to_async(store)
+
+
+class _InMemory:
+    """Construction, the same for both in-memory backends."""
+
+    def __init__(
+        self,
+        *,
+        ttl: Duration | None = DEFAULT_TTL,
+        ttl_refresh_on_load: bool = False,
+        max_message_bytes: int = 16 << 20,
+        max_conversation_bytes: int = 256 << 20,
+    ) -> None:
+        settings = _settings(
+            ttl,
+            ttl_refresh_on_load=ttl_refresh_on_load,
+            max_message_bytes=max_message_bytes,
+            max_conversation_bytes=max_conversation_bytes,
+        )
+        self._adopt(_core.memory_store(**settings))
+
+    def _adopt(self, store: _core.Store) -> None:
+        raise NotImplementedError  # both backends say which of the two stores they drive
+
+    def __repr__(self) -> str:
+        """Say what it is."""
+        return f"{type(self).__name__}()"
+
+
+class InMemoryBackend(_InMemory, Verbs):
+    """Memories in this process, gone when it ends: for tests.
+
+    Args:
+        ttl: How long a memory lives after its last write; `None` for ever. Default 7 days.
+        ttl_refresh_on_load: Whether reading a memory restarts its time to live too.
+        max_message_bytes: The largest message, in bytes of JSON. Default 16 MiB.
+        max_conversation_bytes: The largest conversation in one call. Default 256 MiB.
+
+    Raises:
+        InvalidArgumentError: A setting is not acceptable.
+
+    Example:
+        >>> from redember import InMemoryBackend, Message
+        >>> backend = InMemoryBackend()
+        >>> backend.append("user-alice", [Message.user("Hello")]).revision
+        1
+    """
+
+    def _adopt(self, store: _core.Store) -> None:
+        self._store = store
+
+
+class AsyncInMemoryBackend(_InMemory, AsyncVerbs):
+    """`InMemoryBackend` for asyncio code."""
+
+    def _adopt(self, store: _core.Store) -> None:
+        self._store = _core.to_async(store)

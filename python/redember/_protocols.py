@@ -1,0 +1,73 @@
+"""What a backend of your own has to offer.
+
+Any object with these methods will do; it need not inherit from anything. An agent stores each turn
+with one call of `append(memory_id, messages)` if the object has such a method, else with a `load`
+and a `save`. Only `append` is safe when several writers share a memory: between a `load` and a
+`save` another writer's messages are lost.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from redember._core import Messages
+
+__all__ = ["AsyncMemoryBackend", "MemoryBackend"]
+
+
+class MemoryBackend(Protocol):
+    """A place where an `Agent` keeps conversations.
+
+    Example:
+        >>> from redember import Agent
+        >>> class Shelf:
+        ...     def __init__(self):
+        ...         self.memories = {}
+        ...     def load(self, memory_id):
+        ...         return self.memories.get(memory_id)
+        ...     def save(self, memory_id, messages):
+        ...         self.memories[memory_id] = messages.to_dicts()
+        ...     def delete(self, memory_id):
+        ...         self.memories.pop(memory_id, None)
+        ...     def list(self):
+        ...         return [*self.memories]
+        >>> shelf = Shelf()
+        >>> agent = Agent(lambda messages: "Noted.").with_long_memory("alice").using_backend(shelf)
+        >>> agent.ask("I like tea")
+        'Noted.'
+        >>> shelf.load("alice")[0]
+        {'role': 'user', 'content': 'I like tea'}
+    """
+
+    def load(self, memory_id: str, /) -> Sequence[Any] | None:
+        """Return the messages or dicts of the memory, or `None` if there is no such memory."""
+
+    def save(self, memory_id: str, messages: Messages, /) -> object:
+        """Put `messages` in the place of what is stored."""
+
+    def delete(self, memory_id: str, /) -> object:
+        """Delete the memory, if there is one."""
+
+    def list(self) -> Iterable[str]:
+        """Return the ids of all memories."""
+        ...
+
+
+class AsyncMemoryBackend(Protocol):
+    """A place where an `AsyncAgent` keeps conversations: `MemoryBackend`, awaited."""
+
+    async def load(self, memory_id: str, /) -> Sequence[Any] | None:
+        """Return the messages or dicts of the memory, or `None` if there is no such memory."""
+
+    async def save(self, memory_id: str, messages: Messages, /) -> object:
+        """Put `messages` in the place of what is stored."""
+
+    async def delete(self, memory_id: str, /) -> object:
+        """Delete the memory, if there is one."""
+
+    async def list(self) -> Iterable[str]:
+        """Return the ids of all memories."""
+        ...

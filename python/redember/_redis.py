@@ -1,0 +1,193 @@
+"""Memories on a Redis server."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from redember import _core
+from redember._aio_verbs import AsyncVerbs
+from redember._client import Client, connections, default_options, parsed
+from redember._options import Duration, RedisOptions, seconds
+from redember._verbs import Verbs
+from redember.errors import InvalidArgumentError
+
+if TYPE_CHECKING:
+    from typing import Self
+
+__all__ = ["AsyncRedisBackend", "RedisBackend"]
+
+
+class _Configured:
+    """Construction and settings, the same for both backends. Never does I/O.
+
+    Every `with_*` returns a new backend with connections of its own and leaves this one as it is;
+    a backend made by `from_client` goes on sharing the client's.
+    """
+
+    _options: RedisOptions
+    _client: Client | None
+    _connections: _core.Client
+
+    def __init__(self, addr_or_url: str | None = None) -> None:
+        self._set_up(default_options() if addr_or_url is None else parsed(addr_or_url), None)
+
+    def _set_up(self, options: RedisOptions, client: Client | None) -> None:
+        self._options = options
+        self._client = client
+        self._connections = connections(options) if client is None else client._core  # noqa: SLF001
+        store = _core.redis_store(
+            self._connections,
+            prefix=options.prefix,
+            ttl=None if options.ttl is None else seconds("ttl", options.ttl),
+            refresh_on_load=options.ttl_refresh_on_load,
+            message_limit=options.max_message_bytes,
+            conversation_limit=options.max_conversation_bytes,
+        )
+        self._adopt(store)
+
+    def _adopt(self, store: _core.Store) -> None:
+        raise NotImplementedError  # both backends say which of the two stores they drive
+
+    @classmethod
+    def _of(cls, options: RedisOptions, client: Client | None) -> Self:
+        backend = cls.__new__(cls)
+        backend._set_up(options, client)  # noqa: SLF001 -- one of us
+        return backend
+
+    @classmethod
+    def from_url(cls, url: str) -> Self:
+        """Make a backend of a URL such as `redis://:password@host:6379/0?ttl=24h`."""
+        return cls._of(parsed(url), None)
+
+    @classmethod
+    def from_options(cls, options: RedisOptions) -> Self:
+        """Make a backend of settings in one object."""
+        if not isinstance(options, RedisOptions):
+            msg = f"options must be RedisOptions, got {type(options).__name__}"
+            raise InvalidArgumentError(msg)
+        return cls._of(options, None)
+
+    @classmethod
+    def from_client(cls, client: Client) -> Self:
+        """Make a backend on a client's connections, which are shared and stay the client's."""
+        if not isinstance(client, Client):
+            msg = f"client must be a redember.Client, got {type(client).__name__}"
+            raise InvalidArgumentError(msg)
+        return cls._of(client.options, client)
+
+    @property
+    def options(self) -> RedisOptions:
+        """The settings in force."""
+        return self._options
+
+    def with_password(self, password: str, username: str | None = None) -> Self:
+        """Return a copy that logs in with `password`, and `username` where the server has users."""
+        return self._reconnecting(password=password, username=username)
+
+    def with_db(self, db: int) -> Self:
+        """Return a copy on database number `db`."""
+        return self._reconnecting(db=db)
+
+    def with_pool_size(self, pool_size: int) -> Self:
+        """Return a copy that holds at most `pool_size` connections for blocking calls."""
+        return self._reconnecting(pool_size=pool_size)
+
+    def with_timeout(self, timeout: Duration) -> Self:
+        """Return a copy whose calls take at most `timeout`, connecting and retries included."""
+        return self._reconnecting(timeout=timeout)
+
+    def with_ttl(self, ttl: Duration | None) -> Self:
+        """Return a copy whose memories live for `ttl` after their last write; `None` for ever."""
+        return self._changed(ttl=ttl)
+
+    def with_ttl_refresh_on_load(self, refresh: bool = True) -> Self:
+        """Return a copy where reading a memory restarts its time to live too."""
+        return self._changed(ttl_refresh_on_load=refresh)
+
+    def with_prefix(self, prefix: str) -> Self:
+        """Return a copy whose keys begin with `prefix`."""
+        return self._changed(prefix=prefix)
+
+    def with_layout(self, layout: str) -> Self:
+        """Return a copy that stores memories in `layout`: `"log"`."""
+        return self._changed(layout=layout)
+
+    def _changed(self, **changes: Any) -> Self:
+        return self._of(dataclasses.replace(self._options, **changes), self._client)
+
+    def _reconnecting(self, **changes: Any) -> Self:
+        if self._client is not None:
+            names = " and ".join(changes)
+            msg = f"{names} cannot be changed on a shared client; set it where the client is made"
+            raise InvalidArgumentError(msg)
+        return self._changed(**changes)
+
+    def _disconnect(self) -> None:
+        if self._client is None:
+            self._connections.close()
+
+    def __repr__(self) -> str:
+        """Say where memories are kept, without secrets."""
+        where = self._connections.address
+        return f"{type(self).__name__}({where!r}, prefix={self._options.prefix!r})"
+
+    def __reduce__(self) -> str:
+        """Refuse to be pickled: a pickle would hold the password."""
+        msg = f"{type(self).__name__} cannot be pickled; make one in each process"
+        raise TypeError(msg)
+
+
+class RedisBackend(_Configured, Verbs):
+    """Memories on a Redis server, for blocking code.
+
+    Connects when the first call needs it; calls go out on the caller's thread over a small pool.
+
+    Args:
+        addr_or_url: `host:port`, `host`, a unix socket's path, or a URL. Default: `REDEMBER_URL`,
+            then `REDIS_URL`, then `localhost:6379`.
+
+    Raises:
+        InvalidArgumentError: The address is not acceptable.
+
+    Example:
+        >>> from redember import RedisBackend
+        >>> backend = RedisBackend("localhost:6379").with_ttl("24h").with_prefix("chats:")
+        >>> backend
+        RedisBackend('localhost:6379/0', prefix='chats:')
+    """
+
+    def _adopt(self, store: _core.Store) -> None:
+        self._store = store
+
+    def close(self) -> None:
+        """Close the backend; later calls raise `ClosedError`. Closing twice is harmless."""
+        super().close()
+        self._disconnect()
+
+
+class AsyncRedisBackend(_Configured, AsyncVerbs):
+    """Memories on a Redis server, for asyncio code.
+
+    Connects when the first call needs it; all tasks share a few connections.
+
+    Args:
+        addr_or_url: `host:port`, `host`, a unix socket's path, or a URL. Default: `REDEMBER_URL`,
+            then `REDIS_URL`, then `localhost:6379`.
+
+    Raises:
+        InvalidArgumentError: The address is not acceptable.
+
+    Example:
+        >>> from redember import AsyncRedisBackend
+        >>> AsyncRedisBackend("redis://:secret@cache.example:6379/2")
+        AsyncRedisBackend('cache.example:6379/2', prefix='redember:memories:')
+    """
+
+    def _adopt(self, store: _core.Store) -> None:
+        self._store = _core.to_async(store)
+
+    async def close(self) -> None:
+        """Close the backend; later calls raise `ClosedError`. Closing twice is harmless."""
+        await super().close()
+        self._disconnect()

@@ -1,0 +1,85 @@
+"""One turn of a conversation, without I/O: what goes to the model, and what its reply means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+from redember._core import Message, Messages
+from redember.errors import AgentError, InvalidArgumentError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["answer", "loaded", "prompt", "question", "request"]
+
+
+def question(text: object) -> Message:
+    """Return what the user says as a message."""
+    if not isinstance(text, str):
+        msg = f"ask() takes text, got {type(text).__name__}"
+        raise InvalidArgumentError(msg)
+    return Message.user(text)
+
+
+def loaded(found: Iterable[Any] | None) -> Messages:
+    """Return what a backend's `load` found; a missing memory is an empty conversation."""
+    if isinstance(found, Messages):
+        return found
+    return Messages(() if found is None else found)
+
+
+def prompt(system: str | None, history: Messages, window: int | None, asked: Message) -> Messages:
+    """Return what goes to the model.
+
+    Args:
+        system: The instruction, if there is one.
+        history: The conversation so far.
+        window: At most how many messages of `history`; `None` for all.
+        asked: The question.
+    """
+    instruction = [] if system is None else [Message.system(system)]
+    return Messages(instruction) + _recent(history, window) + [asked]
+
+
+def _recent(history: Messages, window: int | None) -> Messages:
+    """Return the last turns of `history` that fit into `window` whole.
+
+    A turn begins with the user's message. A cut anywhere else could part the result of a tool from
+    its call, and models refuse a prompt like that.
+    """
+    if window is None or len(history) <= window:
+        return history
+    for start in range(len(history) - window, len(history)):
+        if history[start].role == "user":
+            return history[start:]
+    return Messages()
+
+
+def request(model: Any, messages: Messages, options: Mapping[str, Any]) -> partial[Any]:
+    """Return the call that asks `model`, a chat model or a function of dicts."""
+    if hasattr(model, "complete"):
+        return partial(model.complete, messages, **options)
+    return partial(model, messages.to_dicts(), **options)
+
+
+def answer(reply: object) -> tuple[Message, str]:
+    """Return a model's reply as a message, and its text.
+
+    Raises:
+        AgentError: It is not an answer of the assistant in text.
+    """
+    if isinstance(reply, str):
+        return Message.assistant(reply), reply
+    message = reply
+    if isinstance(message, Mapping):
+        message = Message.from_dict(cast("Mapping[str, Any]", message))
+    if not isinstance(message, Message) or message.role != "assistant":
+        kind = type(reply).__name__
+        msg = f'a model must return text or a message with the role "assistant", got {kind}'
+        raise AgentError(msg)
+    if not isinstance(message.content, str):
+        msg = "the model answered without text, so nothing was stored"
+        raise AgentError(msg)
+    return message, message.content
