@@ -12,7 +12,7 @@ use redember::keyspace::{Keyspace, MemoryId};
 use redember::layout::CHUNK_BYTES;
 use redember::message::Messages;
 
-use data::{SIZES, conversation, message};
+use data::{SIZES, conversation, message, text};
 
 fn lines(size: usize) -> Bytes {
     let lines: Vec<String> = (0..size).map(message).collect();
@@ -22,7 +22,7 @@ fn lines(size: usize) -> Bytes {
 fn codec(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("encode");
     for size in SIZES {
-        let texts: Vec<String> = (0..size).map(message).collect();
+        let texts: Vec<String> = (0..size).map(text).collect();
         group.throughput(Throughput::Bytes(texts.iter().map(|text| text.len() as u64).sum()));
         group.bench_function(BenchmarkId::from_parameter(size), |bencher| {
             let mut out = Vec::new();

@@ -40,6 +40,11 @@ impl Backend {
     /// # Errors
     /// Whatever ends the call without an answer; see [`ErrorKind`](crate::error::ErrorKind).
     pub fn run(&self, verb: Verb, interrupt: Interrupt) -> Result<Answer> {
+        let operation = verb.name();
+        self.apply(verb, interrupt).map_err(|error| error.in_operation(operation))
+    }
+
+    fn apply(&self, verb: Verb, interrupt: Interrupt) -> Result<Answer> {
         self.check_open()?;
         match &self.place {
             Place::Redis(client, store) => {
@@ -56,6 +61,11 @@ impl Backend {
     /// # Errors
     /// Whatever ends the call without an answer; see [`ErrorKind`](crate::error::ErrorKind).
     pub async fn run_async(self: Arc<Self>, verb: Verb) -> Result<Answer> {
+        let operation = verb.name();
+        self.apply_async(verb).await.map_err(|error| error.in_operation(operation))
+    }
+
+    async fn apply_async(self: Arc<Self>, verb: Verb) -> Result<Answer> {
         self.check_open()?;
         match &self.place {
             Place::Redis(client, store) => {
@@ -65,7 +75,7 @@ impl Backend {
             Place::Memory(store) => store.apply(verb, || false),
             Place::Files(_) => {
                 let backend = self.clone();
-                let run = move || backend.run(verb, || false);
+                let run = move || backend.apply(verb, || false);
                 tokio::task::spawn_blocking(run).await.unwrap_or_else(|_| Err(ended()))
             }
         }

@@ -5,6 +5,7 @@
 use std::time::{Duration, Instant};
 
 use crate::error::{CallReport, Error, ErrorKind, Result};
+use crate::script::Form;
 
 /// Asks whether the caller wants out (Ctrl-C). Called while a call waits, about ten times a second.
 pub type Interrupt = fn() -> bool;
@@ -76,6 +77,12 @@ impl Call {
     /// Returns when the call has to be over.
     pub fn deadline(&self) -> Instant {
         self.deadline
+    }
+
+    /// Returns how scripts are named in this attempt: a second one may reach a server that was
+    /// restarted and knows none.
+    pub fn form(&self) -> Form {
+        if self.attempts > 1 { Form::Source } else { Form::Digest }
     }
 
     /// Counts an attempt.

@@ -136,6 +136,15 @@ impl Error {
         self
     }
 
+    /// Returns the same error, naming the operation where its call is not known yet.
+    #[must_use]
+    pub fn in_operation(mut self, operation: &'static str) -> Self {
+        if self.call.operation.is_empty() {
+            self.call.operation = operation;
+        }
+        self
+    }
+
     /// Returns what went wrong.
     pub fn kind(&self) -> &ErrorKind {
         &self.kind

@@ -277,11 +277,15 @@ impl Message {
         if !text.starts_with('{') {
             return Err(problem("the text is not a JSON object"));
         }
-        serde_json::from_str::<serde::de::IgnoredAny>(text)
-            .map_err(|error| problem(&json_problem(&error)))?;
         if depth(text.as_bytes()) > MAX_DEPTH {
             return Err(problem(&format!("nested more than {MAX_DEPTH} levels deep")));
         }
+        // Parsed whole, values and all: what is taken here has to be readable later.
+        let mut parser = serde_json::Deserializer::from_str(text);
+        parser.disable_recursion_limit();
+        serde_json::Value::deserialize(&mut parser)
+            .and_then(|_| parser.end())
+            .map_err(|error| problem(&json_problem(&error)))?;
         Ok(Self(text.replace(['\n', '\r'], " ").into()))
     }
 

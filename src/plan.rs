@@ -7,7 +7,7 @@
 use bytes::Bytes;
 
 use crate::error::{Error, Result};
-use crate::script::Script;
+use crate::script::{Form, Script};
 use crate::store::Answer;
 
 /// One command of a request.
@@ -24,15 +24,6 @@ pub enum Command {
         /// Its arguments.
         args: Vec<Bytes>,
     },
-}
-
-/// How a script is named on the wire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
-    /// `EVALSHA` with the digest: what is tried first.
-    Digest,
-    /// `EVAL` with the text: after the server answered that it does not know the digest.
-    Source,
 }
 
 impl Command {
@@ -80,8 +71,8 @@ impl Request {
     }
 
     /// Makes a request that writes.
-    pub fn write(command: Command) -> Self {
-        Self { commands: vec![command], writes: true }
+    pub fn write(commands: impl IntoIterator<Item = Command>) -> Self {
+        Self { commands: commands.into_iter().collect(), writes: true }
     }
 
     /// Returns the positions of scripts that the server did not know: they are to be sent again as

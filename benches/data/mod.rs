@@ -17,10 +17,16 @@ const LINES: [&str; 8] = [
     "Sure 🙂 — the quick path is to keep \"one memory, one key\", and never touch the rest.",
 ];
 
+/// Returns what one message says.
+#[allow(dead_code, reason = "not every bench needs it")]
+pub(crate) fn text(index: usize) -> String {
+    LINES.get(index % LINES.len()).copied().unwrap_or_default().repeat(1 + index % 4)
+}
+
 /// Returns one message; every eighth is a tool call.
+#[allow(dead_code, reason = "not every bench needs it")]
 pub(crate) fn message(index: usize) -> String {
-    let line = LINES.get(index % LINES.len()).copied().unwrap_or_default();
-    let text = serde_json::to_string(&line.repeat(1 + index % 4)).unwrap_or_default();
+    let text = serde_json::to_string(&text(index)).unwrap_or_default();
     if index % 8 == 7 {
         return format!(
             r#"{{"role":"assistant","content":null,"tool_calls":[{{"id":"call_{index}","type":"function","function":{{"name":"search","arguments":{}}}}}]}}"#,

@@ -38,7 +38,17 @@ class ChatModel(Protocol):
 
 
 class AsyncChatModel(Protocol):
-    """A language model for asyncio code: `ChatModel`, awaited."""
+    """A language model. A plain function of a list of message dicts will do as well.
+
+    Example:
+        >>> import asyncio
+        >>> from redember import AsyncAgent
+        >>> class Parrot:
+        ...     async def complete(self, messages, /, **options):
+        ...         return messages[-1].content
+        >>> asyncio.run(AsyncAgent(Parrot()).ask("Hello"))
+        'Hello'
+    """
 
     async def complete(self, messages: Sequence[Message], /, **options: Any) -> Reply:
         """Answer the last of `messages`.

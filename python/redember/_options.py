@@ -34,16 +34,17 @@ def seconds(name: str, value: Duration) -> float:
     Raises:
         InvalidArgumentError: It is no time span, under a millisecond, or over 100 years.
     """
+    span: float
     if isinstance(value, timedelta):
         span = value.total_seconds()
     elif isinstance(value, str):
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw]?)", value.strip())
+        match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([smhdw]?)", value.strip())
         if match is None:
             msg = f'{name} must be like "7d", "24h", "90m" or "30s", got {value!r}'
             raise InvalidArgumentError(msg)
         span = float(match[1]) * _UNITS[match[2] or "s"]
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
-        span = float(value)
+        span = value
     else:
         kind = type(value).__name__
         msg = f'{name} must be a timedelta, seconds, or text such as "7d", got {kind}'
@@ -53,7 +54,7 @@ def seconds(name: str, value: Duration) -> float:
         if span == 0:
             msg += "; for no limit pass None"
         raise InvalidArgumentError(msg)
-    return span
+    return float(span)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,10 +104,10 @@ class RedisOptions:
         if self.ttl is not None:
             seconds("ttl", self.ttl)
         seconds("timeout", self.timeout)
-        _whole("db", self.db, least=0)
-        _whole("pool_size", self.pool_size, least=1)
-        _whole("max_message_bytes", self.max_message_bytes, least=1)
-        _whole("max_conversation_bytes", self.max_conversation_bytes, least=1)
+        _whole("db", self.db, 0, (1 << 31) - 1)
+        _whole("pool_size", self.pool_size, 1, 1 << 16)
+        _whole("max_message_bytes", self.max_message_bytes, 1, 1 << 32)
+        _whole("max_conversation_bytes", self.max_conversation_bytes, 1, 1 << 32)
         if self.protocol not in {2, 3}:
             msg = f"protocol must be 2 or 3, got {self.protocol!r}"
             raise InvalidArgumentError(msg)
@@ -125,7 +126,7 @@ class RedisOptions:
             raise InvalidArgumentError(msg)
         if self.addr.startswith("/"):
             return None, 0, self.addr
-        match = re.fullmatch(r"(\[[0-9A-Fa-f:.%]+\]|[^\s:/@?#\[\]]+)(?::(\d{1,5}))?", self.addr)
+        match = re.fullmatch(r"(\[[0-9A-Fa-f:.%]+\]|[^\s:/@?#\[\]]+)(?::([0-9]{1,5}))?", self.addr)
         port = int(match[2] or 6379) if match else 0
         if match is None or port not in _PORTS:
             msg = 'addr must be "host:port", "host" or "/path/of/a.sock"; for a URL use from_url()'
@@ -133,7 +134,7 @@ class RedisOptions:
         return match[1].strip("[]"), port, None
 
 
-def _whole(name: str, value: object, *, least: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        msg = f"{name} must be a whole number from {least}, got {value!r}"
+def _whole(name: str, value: object, least: int, most: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        msg = f"{name} must be a whole number from {least} to {most}"
         raise InvalidArgumentError(msg)

@@ -23,22 +23,20 @@ class MemoryBackend(Protocol):
 
     Example:
         >>> from redember import Agent
-        >>> class Shelf:
-        ...     def __init__(self):
-        ...         self.memories = {}
+        >>> class Shelf(dict):
         ...     def load(self, memory_id):
-        ...         return self.memories.get(memory_id)
+        ...         return self.get(memory_id)
         ...     def save(self, memory_id, messages):
-        ...         self.memories[memory_id] = messages.to_dicts()
+        ...         self[memory_id] = messages.to_dicts()
         ...     def delete(self, memory_id):
-        ...         self.memories.pop(memory_id, None)
+        ...         self.pop(memory_id, None)
         ...     def list(self):
-        ...         return [*self.memories]
+        ...         return [*self]
         >>> shelf = Shelf()
         >>> agent = Agent(lambda messages: "Noted.").with_long_memory("alice").using_backend(shelf)
         >>> agent.ask("I like tea")
         'Noted.'
-        >>> shelf.load("alice")[0]
+        >>> shelf["alice"][0]
         {'role': 'user', 'content': 'I like tea'}
     """
 
@@ -57,7 +55,24 @@ class MemoryBackend(Protocol):
 
 
 class AsyncMemoryBackend(Protocol):
-    """A place where an `AsyncAgent` keeps conversations: `MemoryBackend`, awaited."""
+    """A place where an `AsyncAgent` keeps conversations.
+
+    Example:
+        >>> import asyncio
+        >>> from redember import AsyncAgent
+        >>> class Shelf(dict):
+        ...     async def load(self, memory_id):
+        ...         return self.get(memory_id)
+        ...     async def save(self, memory_id, messages):
+        ...         self[memory_id] = messages.to_dicts()
+        ...     async def delete(self, memory_id):
+        ...         self.pop(memory_id, None)
+        ...     async def list(self):
+        ...         return [*self]
+        >>> agent = AsyncAgent(lambda messages: "Noted.").with_long_memory("alice")
+        >>> asyncio.run(agent.using_backend(Shelf()).ask("I like tea"))
+        'Noted.'
+    """
 
     async def load(self, memory_id: str, /) -> Sequence[Any] | None:
         """Return the messages or dicts of the memory, or `None` if there is no such memory."""

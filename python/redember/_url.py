@@ -59,7 +59,8 @@ def parse_address(text: str, **settings: Any) -> RedisOptions:
     if url.username:
         found["username"] = unquote(url.username)
     for name, value in parse_qsl(url.query, keep_blank_values=True):
-        found[_known(name)] = _QUERY[name](name, value)
+        known = _known(name)
+        found[known] = _QUERY[known](name, value)
     return RedisOptions(**{**settings, **found})
 
 
@@ -72,7 +73,8 @@ def _unix(path: str, host: str | None) -> dict[str, Any]:
 
 def _tcp(scheme: str, host: str | None, port: int | None, path: str) -> dict[str, Any]:
     host = host or "localhost"
-    address = f"[{host}]:{port or 6379}" if ":" in host else f"{host}:{port or 6379}"
+    port = 6379 if port is None else port
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     found: dict[str, Any] = {"addr": address, "tls": _TCP[scheme]}
     if path.strip("/"):
         found["db"] = _number("db", path.strip("/"))

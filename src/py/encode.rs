@@ -11,12 +11,15 @@ use crate::codec::json::{MAX_DEPTH, depth, write_float, write_integer, write_str
 use crate::error::{Error, ErrorKind};
 use crate::message::{Limits, Message, Messages};
 
+/// Digits that an integer may have: readers of JSON go through a float of 64 bits, which holds 308.
+const MAX_DIGITS: usize = 300;
+
 /// Why a value was refused: the problem, or an exception of the caller's own code.
 pub(super) enum Refusal {
     /// The problem, and the path to it from the inside out.
     Problem { path: Vec<String>, problem: String },
-    /// Over a limit.
-    TooLarge(Error),
+    /// The message that is being written, or the conversation, is over its limit.
+    TooLarge { whole: bool, limit: usize },
     /// Raised while the value was asked for its content.
     Raised(PyErr),
 }
@@ -37,7 +40,11 @@ impl Refusal {
     pub(super) fn raise(self, py: Python<'_>, root: &str) -> PyErr {
         let error = match self {
             Self::Raised(error) => return error,
-            Self::TooLarge(error) => error,
+            Self::TooLarge { whole, limit } => {
+                let what = if whole { "the conversation" } else { root };
+                let message = format!("{what} takes more than {limit} bytes of JSON, the limit");
+                Error::new(ErrorKind::TooLarge, message)
+            }
             Self::Problem { path, problem } => {
                 let steps: String = path.into_iter().rev().collect();
                 Error::invalid_message(format!("{root}{steps}"), problem)
@@ -70,16 +77,17 @@ pub(super) fn messages(value: &Bound<'_, PyAny>, limits: Limits) -> PyResult<Mes
         return Err(Refusal::new(problem).raise(py, "messages"));
     }
     let size = value.len().unwrap_or(0).min(1 << 16);
-    let mut encoder = Encoder { out: Vec::with_capacity(size * 128), limits, start: 0, depth: 0 };
+    let mut encoder =
+        Encoder { out: Vec::with_capacity(size * 128), limits, start: 0, separators: 0, depth: 0 };
     let mut ends = Vec::with_capacity(size);
     for (index, item) in value.try_iter()?.enumerate() {
         if index > 0 {
             encoder.out.push(b'\n');
         }
         encoder.start = encoder.out.len();
-        let written =
-            encoder.message(&item?).map_err(|refusal| refusal.under(|| format!("[{index}]")));
-        written.map_err(|refusal| refusal.raise(py, "messages"))?;
+        encoder.separators = index;
+        let written = encoder.message(&item?);
+        written.map_err(|refusal| refusal.raise(py, &format!("messages[{index}]")))?;
         ends.push(encoder.out.len());
     }
     Messages::from_encoded(encoder.out.into(), &ends)
@@ -117,13 +125,15 @@ struct Encoder {
     limits: Limits,
     /// Where the message that is being written begins.
     start: usize,
+    /// Newlines written so far; they do not count as bytes of the conversation.
+    separators: usize,
     depth: usize,
 }
 
 impl Encoder {
     fn unlimited() -> Self {
         let limits = Limits { message: usize::MAX, conversation: usize::MAX };
-        Self { out: Vec::with_capacity(128), limits, start: 0, depth: 0 }
+        Self { out: Vec::with_capacity(128), limits, start: 0, separators: 0, depth: 0 }
     }
 
     fn message(&mut self, value: &Bound<'_, PyAny>) -> Written {
@@ -218,13 +228,16 @@ impl Encoder {
             Ok(digits) => {
                 let digits = digits.cast::<PyString>().map_err(PyErr::from)?;
                 let digits = digits.to_str()?;
+                if digits.len() > MAX_DIGITS {
+                    return Err(too_many_digits());
+                }
                 self.check_room(digits.len())?;
                 self.out.extend_from_slice(digits.as_bytes());
                 Ok(())
             }
-            Err(error) if error.is_instance_of::<PyValueError>(value.py()) => Err(Refusal::new(
-                "the integer has more digits than Python converts; pass it as text",
-            )),
+            Err(error) if error.is_instance_of::<PyValueError>(value.py()) => {
+                Err(too_many_digits())
+            }
             Err(error) => Err(error.into()),
         }
     }
@@ -316,19 +329,19 @@ impl Encoder {
 
     /// Stops before `size` more bytes would make the message or the conversation too large.
     fn check_room(&self, size: usize) -> Written {
-        let too_large = |what: &str, limit: usize| {
-            let message =
-                format!("{what} takes more than {limit} bytes of JSON, which is the limit");
-            Err(Refusal::TooLarge(Error::new(ErrorKind::TooLarge, message)))
-        };
-        if self.out.len() - self.start + size > self.limits.message {
-            return too_large("a message", self.limits.message);
+        let Limits { message, conversation } = self.limits;
+        if self.out.len() - self.start + size > message {
+            return Err(Refusal::TooLarge { whole: false, limit: message });
         }
-        if self.out.len().saturating_add(size) > self.limits.conversation {
-            return too_large("the conversation", self.limits.conversation);
+        if (self.out.len() - self.separators).saturating_add(size) > conversation {
+            return Err(Refusal::TooLarge { whole: true, limit: conversation });
         }
         Ok(())
     }
+}
+
+fn too_many_digits() -> Refusal {
+    Refusal::new(format!("the integer has more than {MAX_DIGITS} digits; pass it as text"))
 }
 
 fn too_deep(value: &Bound<'_, PyAny>) -> Refusal {

@@ -4,12 +4,13 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use pyo3::IntoPyObjectExt;
 use pyo3::basic::CompareOp;
-use pyo3::exceptions::{PyIndexError, PyValueError};
+use pyo3::exceptions::{PyIndexError, PyOverflowError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyMapping, PySlice, PyString, PyTuple, PyType};
 
 use super::{decode, encode, error};
+use crate::error::Error;
 use crate::message::{Limits, Message, Messages};
 
 /// Members of a message that have an attribute of their own.
@@ -58,7 +59,12 @@ fn build<'py, const N: usize>(
 ) -> PyResult<PyMessage> {
     let mut names = Vec::new();
     for (name, value) in extra.into_iter().flat_map(PyDictMethods::iter) {
-        names.push((name.extract::<String>()?, value));
+        let name = name.extract::<String>()?;
+        if members.iter().any(|(taken, _)| *taken == name) {
+            let failure = Error::invalid_message(format!("message.{name}"), "it is given twice");
+            return Err(error::exception(py, &failure));
+        }
+        names.push((name, value));
     }
     let extra = names.iter().map(|(name, value)| (name.as_str(), value.clone()));
     encode::members(py, members.into_iter().chain(extra)).map(PyMessage)
@@ -78,7 +84,7 @@ impl PyMessage {
         extra: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Self> {
         if !role.is_instance_of::<PyString>() {
-            let failure = crate::error::Error::invalid_message("message.role", "a role is text");
+            let failure = Error::invalid_message("message.role", "a role is text");
             return Err(error::exception(py, &failure));
         }
         let members = PyDict::new(py);
@@ -244,6 +250,17 @@ fn equals(py: Python<'_>, message: &Message, other: &Bound<'_, PyAny>) -> PyResu
     Ok(None)
 }
 
+/// An argument that may be left out; `None` is a value like any other, and here a wrong one.
+struct Given<'py>(Option<Bound<'py, PyAny>>);
+
+impl<'py> FromPyObject<'_, 'py> for Given<'py> {
+    type Error = std::convert::Infallible;
+
+    fn extract(value: Borrowed<'_, 'py, PyAny>) -> Result<Self, Self::Error> {
+        Ok(Self(Some(value.to_owned())))
+    }
+}
+
 /// An immutable conversation: the stored bytes, and messages made when they are touched.
 #[pyclass(frozen, sequence, name = "Messages", module = "redember")]
 #[derive(Debug)]
@@ -269,7 +286,7 @@ impl PyMessages {
         let position =
             if index < 0 { length.checked_add_signed(index) } else { Some(index.unsigned_abs()) };
         let message = position.and_then(|position| self.0.get(position));
-        message.map(PyMessage).ok_or_else(|| PyIndexError::new_err("message index out of range"))
+        message.map(PyMessage).ok_or_else(out_of_range)
     }
 
     /// Yields the positions of messages equal to `value`.
@@ -291,10 +308,11 @@ impl PyMessages {
 #[pymethods]
 impl PyMessages {
     #[new]
-    #[pyo3(signature = (messages=None))]
-    fn py_new(messages: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+    #[pyo3(signature = (messages=Given(None)))]
+    fn py_new(messages: Given<'_>) -> PyResult<Self> {
         let limits = Limits { message: usize::MAX, conversation: usize::MAX };
-        let messages = messages.map(|messages| encode::messages(messages, limits)).transpose()?;
+        let Given(messages) = messages;
+        let messages = messages.map(|messages| encode::messages(&messages, limits)).transpose()?;
         Ok(Self(messages.unwrap_or_default()))
     }
 
@@ -308,7 +326,10 @@ impl PyMessages {
         index: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let Ok(slice) = index.cast::<PySlice>() else {
-            return Ok(Bound::new(py, self.at(index.extract()?)?)?.into_any());
+            let index = index.extract().map_err(|error: PyErr| {
+                if error.is_instance_of::<PyOverflowError>(py) { out_of_range() } else { error }
+            })?;
+            return Ok(Bound::new(py, self.at(index)?)?.into_any());
         };
         let bounds = slice.indices(isize::try_from(self.0.len()).unwrap_or(isize::MAX))?;
         let start = bounds.start.unsigned_abs();
@@ -341,14 +362,14 @@ impl PyMessages {
         if value.try_iter().is_err() {
             return Ok(py.NotImplemented());
         }
-        joined(&self.0, &Self::py_new(Some(value))?.0).into_py_any(py)
+        joined(&self.0, &Self::py_new(Given(Some(value.clone())))?.0).into_py_any(py)
     }
 
     fn __radd__(&self, py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         if value.try_iter().is_err() {
             return Ok(py.NotImplemented());
         }
-        joined(&Self::py_new(Some(value))?.0, &self.0).into_py_any(py)
+        joined(&Self::py_new(Given(Some(value.clone())))?.0, &self.0).into_py_any(py)
     }
 
     fn __richcmp__<'py>(
@@ -386,7 +407,7 @@ impl PyMessages {
 
     fn to_json<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
         let json = String::from_utf8(self.0.to_json()).map_err(|_| {
-            let failure = crate::error::Error::corrupt("a stored message is not UTF-8");
+            let failure = Error::corrupt("a stored message is not UTF-8");
             error::exception(py, &failure)
         })?;
         Ok(PyString::new(py, &json))
@@ -410,6 +431,10 @@ impl PyMessages {
     fn count(&self, value: &Bound<'_, PyAny>) -> PyResult<usize> {
         self.positions(value).try_fold(0, |count, found| found.map(|_| count + 1))
     }
+}
+
+fn out_of_range() -> PyErr {
+    PyIndexError::new_err("message index out of range")
 }
 
 /// Returns the messages of one conversation and then those of another; the bytes are shared.

@@ -14,6 +14,15 @@ pub struct Script {
     digest: String,
 }
 
+/// How a script is named on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// `EVALSHA` with the digest: what is tried first.
+    Digest,
+    /// `EVAL` with the text: after the server answered that it does not know the digest.
+    Source,
+}
+
 impl Script {
     fn new(parts: &[&str]) -> Self {
         let source = parts.concat();
@@ -35,17 +44,21 @@ impl Script {
 /// Sizes that scripts and core must agree on: `CHUNK_BYTES` is [`crate::layout::CHUNK_BYTES`].
 const SIZES: &str = "local CHUNK_BYTES, FOLD_CHUNKS = 16384, 32\n";
 const OPEN: &str = include_str!("open.lua");
+const GO: &str = include_str!("go.lua");
 const CLOSE: &str = include_str!("close.lua");
 
 /// Appends messages.
 pub static APPEND: LazyLock<Script> =
-    LazyLock::new(|| Script::new(&[SIZES, OPEN, include_str!("append.lua"), CLOSE]));
+    LazyLock::new(|| Script::new(&[SIZES, OPEN, GO, include_str!("append.lua"), CLOSE]));
 /// Replaces all messages.
 pub static SAVE: LazyLock<Script> =
-    LazyLock::new(|| Script::new(&[SIZES, OPEN, include_str!("save.lua"), CLOSE]));
+    LazyLock::new(|| Script::new(&[SIZES, OPEN, GO, include_str!("save.lua"), CLOSE]));
+/// Replaces all messages by chunks that were pushed just before.
+pub static COMMIT: LazyLock<Script> =
+    LazyLock::new(|| Script::new(&[SIZES, OPEN, include_str!("commit.lua"), CLOSE]));
 /// Takes the last message away.
 pub static POP: LazyLock<Script> =
-    LazyLock::new(|| Script::new(&[OPEN, include_str!("pop.lua"), CLOSE]));
+    LazyLock::new(|| Script::new(&[OPEN, GO, include_str!("pop.lua"), CLOSE]));
 /// Deletes a memory if it is still the one that was read.
 pub static DELETE: LazyLock<Script> = LazyLock::new(|| Script::new(&[include_str!("delete.lua")]));
 /// Restarts the time to live of a memory.

@@ -2,7 +2,8 @@
 --
 -- KEYS[1] the memory. ARGV: 1 TTL in ms ('0': never expires), 2 lane, 3 token, 4 seconds the lane is
 -- remembered, 5 expected revision ('-1': any); from 6 on each script has its own.
--- Answers {status, revision, count}: 0 applied, 1 replayed, 2 conflict, 3 stale, 4 reused, 5 absent.
+-- Answers {status, revision, count}: 0 applied, 1 replayed, 2 conflict, 3 stale, 4 reused, 5 absent,
+-- 6 not staged. Where `answer` is set at the end, nothing is to be written.
 --
 -- Straight-line code on numeric strings, no functions and no tables: it runs on every write, and a
 -- server runs one script at a time.
@@ -10,37 +11,34 @@ local key, lane, token = KEYS[1], ARGV[2], ARGV[3]
 -- A key of another type ends the script here, unwritten.
 local line = redis.call('LINDEX', key, 0)
 local rev, count, total, skip, bytes, chunks, run, run_bytes, run_messages, born, lanes, rest
-local known = false
+local known, answer = false, nil
 if line then
   rev, count, total, skip, bytes, chunks, run, run_bytes, run_messages, born, lanes, rest =
     string.match(line, '^redember:1 rev=(%d+) count=(%d+) total=(%d+) skip=(%d+) bytes=(%d+) '
       .. 'chunks=(%d+) open=(%d+)/(%d+)/(%d+) born=(%S+) lanes=(%S*)(.*)$')
   if not rev then
-    return redis.error_reply('FOREIGN the list is not a redember memory of version 1')
-  end
-  -- Has this lane written before? Then this is that write again, a late one, or the next one.
-  local first = string.find(lanes, ';' .. lane .. ':', 1, true)
-  if first then
-    known = true
-    local seen, seen_rev, seen_count, after =
-      string.match(lanes, '^;[^:]+:([^:]+):(%d+):(%d+):%d+()', first)
-    if seen == token then
-      return { 1, tonumber(seen_rev), tonumber(seen_count) }
-    elseif string.sub(lane, 1, 1) == 'i' then
-      return { 4, tonumber(rev), tonumber(count) }
-    elseif tonumber(token) < tonumber(seen) then
-      return { 3, tonumber(rev), tonumber(count) }
+    answer = redis.error_reply('FOREIGN the list is not a redember memory of version 1')
+  else
+    -- Has this lane written before? Then this is that write again, a late one, or the next one.
+    local first = string.find(lanes, ';' .. lane .. ':', 1, true)
+    if first then
+      local seen, seen_rev, seen_count, after =
+        string.match(lanes, '^;[^:]+:([^:]+):(%d+):(%d+):%d+()', first)
+      if seen == token then
+        answer = { 1, tonumber(seen_rev), tonumber(seen_count) }
+      elseif string.sub(lane, 1, 1) == 'i' then
+        answer = { 4, tonumber(rev), tonumber(count) }
+      elseif tonumber(token) < tonumber(seen) then
+        answer = { 3, tonumber(rev), tonumber(count) }
+      end
+      known = true
+      lanes = string.sub(lanes, 1, first - 1) .. string.sub(lanes, after)
     end
-    lanes = string.sub(lanes, 1, first - 1) .. string.sub(lanes, after)
-  end
-  -- Chunks beyond the header's count were never committed.
-  if redis.call('LLEN', key) > chunks + 1 then
-    redis.call('LTRIM', key, 0, chunks)
   end
 else
   rev, count, total, skip, bytes, chunks, run, run_bytes, run_messages = 0, 0, 0, 0, 0, 0, 0, 0, 0
   born, lanes, rest = lane .. ':' .. token, '', ''
 end
-if ARGV[5] ~= '-1' and tonumber(ARGV[5]) ~= tonumber(rev) then
-  return { 2, tonumber(rev), tonumber(count) }
+if not answer and ARGV[5] ~= '-1' and tonumber(ARGV[5]) ~= tonumber(rev) then
+  answer = { 2, tonumber(rev), tonumber(count) }
 end

@@ -35,10 +35,10 @@ impl Delete {
                 let args = vec![header.born.to_string().into(), header.revision.to_string().into()];
                 self.found = Some(header.born);
                 let key = self.key.clone();
-                Request::write(Command::Script { script: &script::DELETE, key, args })
+                Request::write([Command::Script { script: &script::DELETE, key, args }])
             }
             // A damaged memory can only be got rid of as a whole.
-            Err(_) => Request::write(command("DEL", &self.key, [])),
+            Err(_) => Request::write([command("DEL", &self.key, [])]),
         };
         Ok(Step::Again)
     }

@@ -49,7 +49,7 @@ impl Pop {
         args.push((last.as_bytes().len() + 1).to_string().into());
         args.push(chunk.slice(..rest));
         let key = self.key.clone();
-        self.request = Request::write(Command::Script { script: &script::POP, key, args });
+        self.request = Request::write([Command::Script { script: &script::POP, key, args }]);
         self.taking = Some((last, identity));
         Ok(Step::Again)
     }
@@ -69,7 +69,7 @@ impl Plan for Pop {
                 self.request = Request::read([read_last(&self.key, 1)]);
                 Ok(Step::Again)
             }
-            Status::Stale | Status::Reused(_) => Err(stale()),
+            Status::Stale | Status::Reused(_) | Status::NotStaged => Err(stale()),
         }
     }
 }

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 
-use super::redis_store::StoreOptions;
+use super::redis_store::{StoreOptions, command};
 use super::{Answer, Key, Lane, Mode, Write, Writer, Written};
 use crate::error::{Error, ErrorKind, Result};
 use crate::layout::CHUNK_BYTES;
@@ -17,6 +17,10 @@ use crate::script;
 const LANE_SECONDS: &str = "600";
 /// Seconds for which a server remembers a caller's idempotency key.
 const KEY_SECONDS: &str = "86400";
+
+/// From this size on, a save pushes its chunks and commits them: as arguments of a script they would
+/// cost the server several times as much.
+const STAGED_BYTES: usize = 24 << 10;
 
 /// Who a write is, to the server: two writes with the same lane and token are one write.
 #[derive(Debug)]
@@ -93,22 +97,92 @@ pub(super) fn plan(
     let identity = Identity::of(write, &key, writer);
     let chunks = write.messages.chunks(CHUNK_BYTES);
     let mut args = identity.arguments(options, write.if_revision);
-    args.reserve(chunks.len() + 2);
     args.push(write.messages.len().to_string().into());
     args.push(chunks.last().map_or(0, |chunk| chunk.messages).to_string().into());
-    args.extend(chunks.into_iter().map(|chunk| chunk.text));
-    let script = match write.mode {
-        Mode::Save => &script::SAVE,
-        Mode::Append => &script::APPEND,
+    let chunks: Vec<Bytes> = chunks.into_iter().map(|chunk| chunk.text).collect();
+    let staged = write.mode == Mode::Save && write.messages.size() >= STAGED_BYTES;
+    let mut plan = WritePlan {
+        key,
+        mode: write.mode,
+        identity,
+        args,
+        chunks,
+        stage: if staged { Stage::Staged } else { Stage::Whole },
+        request: Request::read([]),
     };
-    let request = Request::write(Command::Script { script, key, args });
-    Box::new(WritePlan { request, identity, appends: write.mode == Mode::Append })
+    plan.request = plan.next_request();
+    Box::new(plan)
+}
+
+/// How a write is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// As arguments of one script.
+    Whole,
+    /// Pushed as it is, and committed by a small script in the same transaction.
+    Staged,
+    /// Pushed before; the server did not know the script that commits.
+    Committed,
 }
 
 struct WritePlan {
-    request: Request,
+    key: Bytes,
+    mode: Mode,
     identity: Identity,
-    appends: bool,
+    /// Arguments that every script which writes messages takes.
+    args: Vec<Bytes>,
+    chunks: Vec<Bytes>,
+    stage: Stage,
+    request: Request,
+}
+
+impl WritePlan {
+    fn next_request(&self) -> Request {
+        match self.stage {
+            Stage::Whole => {
+                let script = match self.mode {
+                    Mode::Save => &script::SAVE,
+                    Mode::Append => &script::APPEND,
+                };
+                let args = self.args.iter().chain(&self.chunks).cloned().collect();
+                Request::write([Command::Script { script, key: self.key.clone(), args }])
+            }
+            Stage::Staged => {
+                let word =
+                    |word: &'static str| Command::plain([Bytes::from_static(word.as_bytes())]);
+                let staged = self.chunks.iter().cloned().chain([self.marker()]);
+                let push = command("RPUSHX", &self.key, staged);
+                Request::write([word("MULTI"), push, self.commit(), word("EXEC")])
+            }
+            Stage::Committed => Request::write([self.commit()]),
+        }
+    }
+
+    fn commit(&self) -> Command {
+        let sizes = self.chunks.iter().map(|chunk| chunk.len() + 1);
+        let last = sizes.clone().last().unwrap_or_default();
+        let numbers =
+            [self.chunks.len(), sizes.sum(), last].map(|number| number.to_string().into());
+        let args = self.args.iter().cloned().chain(numbers).chain([self.marker()]).collect();
+        Command::Script { script: &script::COMMIT, key: self.key.clone(), args }
+    }
+
+    /// Returns what tells this write's staged chunks from another's.
+    fn marker(&self) -> Bytes {
+        format!("redember:staged {}:{}", self.identity.lane(), self.identity.token()).into()
+    }
+
+    /// Takes the reply of the script that writes; `None` where it did not run.
+    fn script_reply(&self, replies: Vec<Reply>) -> Option<Reply> {
+        let last = replies.into_iter().next_back();
+        if self.stage != Stage::Staged {
+            return last;
+        }
+        match last {
+            Some(Reply::Array(replies)) => replies.into_iter().next_back(),
+            _ => None,
+        }
+    }
 }
 
 impl Plan for WritePlan {
@@ -117,22 +191,35 @@ impl Plan for WritePlan {
     }
 
     fn advance(&mut self, replies: Vec<Reply>) -> Result<Step> {
-        let mut replies = crate::plan::Replies::new(replies);
-        match Status::read(replies.take()?)? {
-            Status::Written(written) => Ok(Step::Done(Answer::Written(written))),
-            Status::Conflict(actual) => Err(conflict(actual)),
-            Status::Stale => Err(stale()),
-            Status::Reused(actual) => Err(reused(actual)),
-        }
+        self.stage = match (self.stage, self.script_reply(replies)) {
+            (Stage::Staged, Some(Reply::Error(error))) if error.code == "NOSCRIPT" => {
+                Stage::Committed
+            }
+            (Stage::Whole, None) => return Err(Error::corrupt("the server gave no answer")),
+            (Stage::Whole, Some(reply)) | (_, Some(reply @ Reply::Array(_))) => {
+                match Status::read(reply)? {
+                    Status::Written(written) => return Ok(Step::Done(Answer::Written(written))),
+                    Status::Conflict(actual) => return Err(conflict(actual)),
+                    Status::Stale => return Err(stale()),
+                    Status::Reused(actual) => return Err(reused(actual)),
+                    Status::NotStaged => Stage::Whole,
+                }
+            }
+            // The transaction was refused: the whole write in one script says why, or succeeds.
+            _ => Stage::Whole,
+        };
+        self.request = self.next_request();
+        Ok(Step::Again)
     }
 
     fn op_id(&mut self) -> Option<String> {
         if let Identity::Own(lane) = &mut self.identity
-            && self.appends
+            && self.mode == Mode::Append
         {
             lane.retire();
         }
-        self.appends.then(|| format!("{}:{}", self.identity.lane(), self.identity.token()))
+        let id = || format!("{}:{}", self.identity.lane(), self.identity.token());
+        (self.mode == Mode::Append).then(id)
     }
 }
 
@@ -142,6 +229,7 @@ pub(super) enum Status {
     Conflict(u64),
     Stale,
     Reused(u64),
+    NotStaged,
 }
 
 impl Status {
@@ -155,6 +243,7 @@ impl Status {
             2 | 5 => Ok(Self::Conflict(revision)),
             3 => Ok(Self::Stale),
             4 => Ok(Self::Reused(revision)),
+            6 => Ok(Self::NotStaged),
             _ => Err(Error::corrupt("a redember script gave an answer of another version")),
         }
     }

@@ -64,7 +64,8 @@ fn attempt(
     }
     let mut lease = pool.lease(call.deadline(), interrupt)?;
     let Some(connection) = lease.connection() else { return Ok(Vec::new()) };
-    let replies = connection.exchange(pool.options(), request, call.deadline(), interrupt)?;
+    let replies =
+        connection.exchange(pool.options(), request, call.form(), call.deadline(), interrupt)?;
     lease.keep();
     Ok(replies)
 }

@@ -11,8 +11,9 @@ use super::unreachable;
 use crate::call::{Failure, Interrupt, Retry};
 use crate::error::{Error, ErrorKind};
 use crate::options::{ClientOptions, Protocol};
-use crate::plan::{Command, Form, Reply, Request};
+use crate::plan::{Command, Reply, Request};
 use crate::refusal::{is_transient, refused};
+use crate::script::Form;
 
 /// Bytes that one read takes from the socket; a large reply needs few system calls.
 const READ_BUFFER: usize = 64 << 10;
@@ -41,12 +42,10 @@ impl Connection {
         })?;
         let stream = BufReader::with_capacity(READ_BUFFER, stream);
         let mut connection = Self { stream, out: Vec::new(), reused: false };
+        // One round trip before anything of the caller's is sent: a server that is full, or wants a
+        // password, says so to whatever comes first.
         let greeting = handshake(options);
-        if greeting.commands.is_empty() {
-            return Ok(connection);
-        }
-        // Nothing of the caller's has been sent, whatever happens here.
-        let replies = connection.exchange(options, &greeting, deadline, interrupt);
+        let replies = connection.exchange(options, &greeting, Form::Digest, deadline, interrupt);
         let replies = replies.map_err(|failure| Failure { sent: false, ..failure })?;
         for reply in replies {
             if let Reply::Error(error) = reply {
@@ -57,6 +56,7 @@ impl Connection {
                 return Err(Failure::before_sending(error, retry));
             }
         }
+        connection.reused = false;
         Ok(connection)
     }
 
@@ -67,6 +67,7 @@ impl Connection {
         &mut self,
         options: &ClientOptions,
         request: &Request,
+        form: Form,
         deadline: Instant,
         interrupt: Interrupt,
     ) -> Result<Vec<Reply>, Failure> {
@@ -74,7 +75,7 @@ impl Connection {
         let all: Vec<usize> = (0..request.commands.len()).collect();
         let mut replies = Vec::with_capacity(all.len());
         let every = request.commands.iter();
-        self.round_trip(options, every, Form::Digest, &mut replies)?;
+        self.round_trip(options, every, form, &mut replies)?;
         let unknown = request.unknown_scripts(&replies);
         if !unknown.is_empty() {
             let scripts = unknown.iter().filter_map(|&at| request.commands.get(at));
@@ -130,7 +131,8 @@ fn handshake(options: &ClientOptions) -> Request {
     };
     let select =
         (options.db != 0).then(|| Command::plain([text("SELECT"), options.db.to_string().into()]));
-    Request::read(login.into_iter().chain(select))
+    let ping = (login.is_none() && select.is_none()).then(|| Command::plain([text("PING")]));
+    Request::read(login.into_iter().chain(select).chain(ping))
 }
 
 fn failure(

@@ -20,8 +20,9 @@ use super::{closed, transient_failure, unreachable};
 use crate::call::{Call, Failure, PATIENCE, Retry};
 use crate::error::{Error, Result};
 use crate::options::{ClientOptions, Endpoint, Protocol};
-use crate::plan::{Command, Form, Plan, Reply, Request, ServerError, Step};
+use crate::plan::{Command, Plan, Reply, Request, ServerError, Step};
 use crate::refusal::{is_transient, refused};
+use crate::script::Form;
 use crate::store::Answer;
 
 const CONNECTIONS: usize = 2;
@@ -65,7 +66,9 @@ impl Links {
         let Some(slot) = self.slots.get(turn) else { return Ok(Vec::new()) };
         let deadline = attempt_deadline(call.deadline());
         let mut link = self.link(slot, deadline).await?;
-        match timeout_at(deadline.into(), exchange(&mut link.connection, request)).await {
+        match timeout_at(deadline.into(), exchange(&mut link.connection, request, call.form()))
+            .await
+        {
             Ok(Ok(replies)) => Ok(replies),
             Ok(Err(error)) => {
                 drop_link(slot, &link).await;
@@ -99,7 +102,11 @@ impl Links {
 
     /// Makes the failure for a connection that could not be opened.
     fn refusal(&self, error: &RedisError) -> Failure {
-        match error.code() {
+        let code = match error.kind() {
+            redis::ErrorKind::AuthenticationFailed => Some("WRONGPASS"),
+            _ => error.code(),
+        };
+        match code {
             Some(code) if !error.is_io_error() => {
                 let detail = error.detail().unwrap_or_default().to_owned();
                 let reply = ServerError { code: code.to_owned(), detail };
@@ -183,15 +190,21 @@ async fn open(options: &ClientOptions) -> Result<MultiplexedConnection, RedisErr
     // The deadline of the call covers everything; redis-rs' own response timeout is 500 ms.
     let config =
         AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
-    redis::Client::open(info)?.get_multiplexed_async_connection_with_config(&config).await
+    let client = redis::Client::open(info)?;
+    let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
+    // A server that is full, or wants a password, says so to whatever comes first: let that be
+    // nothing of the caller's.
+    redis::cmd("PING").query_async::<()>(&mut connection).await?;
+    Ok(connection)
 }
 
 /// Sends a request and reads one reply for each of its commands.
 async fn exchange(
     connection: &mut MultiplexedConnection,
     request: &Request,
+    form: Form,
 ) -> Result<Vec<Reply>, RedisError> {
-    let mut replies = send(connection, request.commands.iter(), Form::Digest).await?;
+    let mut replies = send(connection, request.commands.iter(), form).await?;
     let unknown = request.unknown_scripts(&replies);
     if !unknown.is_empty() {
         let scripts = unknown.iter().filter_map(|&at| request.commands.get(at));

@@ -11,7 +11,8 @@ use std::io::{self, BufRead, Read, Write};
 
 use bytes::Bytes;
 
-use crate::plan::{Command, Form, Reply, ServerError};
+use crate::plan::{Command, Reply, ServerError};
+use crate::script::Form;
 
 /// The longest line that is not a bulk string: numbers, statuses and errors.
 const MAX_LINE: u64 = 64 << 10;

@@ -95,6 +95,10 @@ impl Stream {
         mut call: impl FnMut(&mut Kind) -> io::Result<usize>,
     ) -> io::Result<usize> {
         let mut waiting_since = None;
+        // Asked before each call, too: a server that sends a byte now and then never blocks us.
+        if Instant::now() >= self.deadline {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
         loop {
             let error = match call(&mut self.socket) {
                 Err(error) => error,
