@@ -19,6 +19,7 @@ demo: $(VENV)/.built $(VENV)/.demo ## a real small model that remembers across p
 test: rust-test python-test wheel-test ## every test, against fake and real servers
 
 rust-test: # the core alone, with no Python
+	scripts/ensure-redis
 	cargo test --locked --quiet
 
 python-test: $(VENV)/.built $(VENV)/.test

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from redember import _core
+from redember._core import Client as Connections
 from redember._options import RedisOptions, seconds
 from redember.errors import InvalidArgumentError
 
@@ -29,10 +29,10 @@ def default_options() -> RedisOptions:
     return parsed(url) if url else RedisOptions()
 
 
-def connections(options: RedisOptions) -> _core.Client:
+def connections(options: RedisOptions) -> Connections:
     """Return a core client for `options`; it opens its connections when they are needed."""
     host, port, path = options.endpoint()
-    return _core.Client(
+    return Connections(
         host=host,
         port=port,
         path=path,

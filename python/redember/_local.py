@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from redember import _core
 from redember._aio_verbs import AsyncVerbs
+from redember._core import file_store, memory_store, to_async
 from redember._options import DEFAULT_TTL, Duration, seconds
 from redember._verbs import Verbs
 
 if TYPE_CHECKING:
     import os
+
+    from redember._core import Store
 
 __all__ = ["AsyncFileBackend", "AsyncInMemoryBackend", "FileBackend", "InMemoryBackend"]
 
@@ -51,12 +53,12 @@ class _Files:
             max_message_bytes=max_message_bytes,
             max_conversation_bytes=max_conversation_bytes,
         )
-        store = _core.file_store(
+        store = file_store(
             str(self.path.absolute()), timeout=seconds("timeout", timeout), **settings
         )
         self._adopt(store)
 
-    def _adopt(self, store: _core.Store) -> None:
+    def _adopt(self, store: Store) -> None:
         raise NotImplementedError  # both backends say which of the two stores they drive
 
     def __repr__(self) -> str:
@@ -88,15 +90,15 @@ class FileBackend(_Files, Verbs):
         1
     """
 
-    def _adopt(self, store: _core.Store) -> None:
+    def _adopt(self, store: Store) -> None:
         self._store = store
 
 
 class AsyncFileBackend(_Files, AsyncVerbs):
     """`FileBackend` for asyncio code: the files are read and written off the event loop."""
 
-    def _adopt(self, store: _core.Store) -> None:
-        self._store = _core.to_async(store)
+    def _adopt(self, store: Store) -> None:
+        self._store = to_async(store)
 
 
 class _InMemory:
@@ -116,9 +118,9 @@ class _InMemory:
             max_message_bytes=max_message_bytes,
             max_conversation_bytes=max_conversation_bytes,
         )
-        self._adopt(_core.memory_store(**settings))
+        self._adopt(memory_store(**settings))
 
-    def _adopt(self, store: _core.Store) -> None:
+    def _adopt(self, store: Store) -> None:
         raise NotImplementedError  # both backends say which of the two stores they drive
 
     def __repr__(self) -> str:
@@ -145,12 +147,12 @@ class InMemoryBackend(_InMemory, Verbs):
         1
     """
 
-    def _adopt(self, store: _core.Store) -> None:
+    def _adopt(self, store: Store) -> None:
         self._store = store
 
 
 class AsyncInMemoryBackend(_InMemory, AsyncVerbs):
     """`InMemoryBackend` for asyncio code."""
 
-    def _adopt(self, store: _core.Store) -> None:
-        self._store = _core.to_async(store)
+    def _adopt(self, store: Store) -> None:
+        self._store = to_async(store)

@@ -79,6 +79,12 @@ class RedisOptions:
 
     Raises:
         InvalidArgumentError: A value is not acceptable; the text says why.
+
+    Example:
+        >>> from redember import RedisBackend, RedisOptions
+        >>> options = RedisOptions(addr="cache.example:6379", db=2, ttl="24h", password="secret")
+        >>> RedisBackend.from_options(options)
+        RedisBackend('cache.example:6379/2', prefix='redember:memories:')
     """
 
     addr: str = "localhost:6379"

@@ -5,15 +5,18 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from redember import _core
 from redember._aio_verbs import AsyncVerbs
 from redember._client import Client, connections, default_options, parsed
+from redember._core import redis_store, to_async
 from redember._options import Duration, RedisOptions, seconds
 from redember._verbs import Verbs
 from redember.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
     from typing import Self
+
+    from redember._core import Client as Connections
+    from redember._core import Store
 
 __all__ = ["AsyncRedisBackend", "RedisBackend"]
 
@@ -27,7 +30,7 @@ class _Configured:
 
     _options: RedisOptions
     _client: Client | None
-    _connections: _core.Client
+    _connections: Connections
 
     def __init__(self, addr_or_url: str | None = None) -> None:
         self._set_up(default_options() if addr_or_url is None else parsed(addr_or_url), None)
@@ -36,7 +39,7 @@ class _Configured:
         self._options = options
         self._client = client
         self._connections = connections(options) if client is None else client._core  # noqa: SLF001
-        store = _core.redis_store(
+        store = redis_store(
             self._connections,
             prefix=options.prefix,
             ttl=None if options.ttl is None else seconds("ttl", options.ttl),
@@ -46,7 +49,7 @@ class _Configured:
         )
         self._adopt(store)
 
-    def _adopt(self, store: _core.Store) -> None:
+    def _adopt(self, store: Store) -> None:
         raise NotImplementedError  # both backends say which of the two stores they drive
 
     @classmethod
@@ -157,7 +160,7 @@ class RedisBackend(_Configured, Verbs):
         RedisBackend('localhost:6379/0', prefix='chats:')
     """
 
-    def _adopt(self, store: _core.Store) -> None:
+    def _adopt(self, store: Store) -> None:
         self._store = store
 
     def close(self) -> None:
@@ -184,8 +187,8 @@ class AsyncRedisBackend(_Configured, AsyncVerbs):
         AsyncRedisBackend('cache.example:6379/2', prefix='redember:memories:')
     """
 
-    def _adopt(self, store: _core.Store) -> None:
-        self._store = _core.to_async(store)
+    def _adopt(self, store: Store) -> None:
+        self._store = to_async(store)
 
     async def close(self) -> None:
         """Close the backend; later calls raise `ClosedError`. Closing twice is harmless."""

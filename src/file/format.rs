@@ -13,6 +13,9 @@ const VERSION: u64 = 1;
 /// How a commit line begins; no message can, as messages are objects.
 pub(super) const COMMIT: &[u8] = b"[\"commit\",";
 
+/// More than the longest commit line.
+pub(super) const MAX_COMMIT: usize = 256;
+
 /// Messages are written to a file in pieces of about this many bytes.
 const PIECE_BYTES: usize = 64 << 10;
 
@@ -80,7 +83,7 @@ impl Commit {
     }
 
     /// Reads a line without its newline; `None` if it is no commit line or a damaged one.
-    pub(super) fn parse(line: &[u8]) -> Option<Self> {
+    fn parse(line: &[u8]) -> Option<Self> {
         let (tag, revision, count, bytes, expires, change, keys, start, length, body_crc, crc) =
             serde_json::from_slice::<CommitFields<'_>>(line).ok()?;
         let fields = line.get(..memchr::memrchr(b',', line)?)?;
@@ -95,6 +98,14 @@ impl Commit {
             length,
             body_crc,
         })
+    }
+
+    /// Reads the commit line that `bytes` begin with, and returns its length with the newline too;
+    /// `None` if there is none, or a torn or damaged one.
+    pub(super) fn read(bytes: &[u8]) -> Option<(Self, usize)> {
+        let bytes = bytes.get(..MAX_COMMIT).unwrap_or(bytes);
+        let length = memchr::memchr(b'\n', bytes)?;
+        Some((Self::parse(bytes.get(..length)?)?, length + 1))
     }
 
     /// Returns whether the memory has expired at `now`.

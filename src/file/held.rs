@@ -100,8 +100,11 @@ impl Session<'_> {
         };
         bytes.extend_from_slice(&commit.line());
         self.put(held, &bytes)?;
-        let live = commit.bytes.saturating_add(held.log.base());
-        if start + bytes.len() as u64 > live.saturating_mul(2).saturating_add(SLACK_BYTES) {
+        let base = held.log.base();
+        let size = start + bytes.len() as u64;
+        if overgrown(size, commit.bytes.saturating_add(base))
+            > overgrown(start, before.bytes.saturating_add(base))
+        {
             // The record is durable, in this file or in the new one, so a rewrite that fails is no
             // failure of the write: unless the new file has the name, and may lose it with later
             // writes in it.
@@ -144,12 +147,23 @@ impl Session<'_> {
     }
 }
 
+/// Returns 0 for a file that is not worth a rewrite, and else one more than the times it has doubled
+/// since it was.
+///
+/// A rewrite is tried where this grows, and not at each write after one that failed: it may have
+/// failed because of damage or a full disk, which last, and reads the whole file every time.
+fn overgrown(size: u64, live: u64) -> u32 {
+    let limit = live.saturating_mul(2).saturating_add(SLACK_BYTES);
+    (size / limit).checked_ilog2().map_or(0, |doublings| doublings + 1)
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
     use std::path::Path;
 
     use super::super::fixture::{Fixture, append, id, save};
+    use super::super::format::COMMIT;
     use super::*;
     use crate::store::{Answer, Verb, Write};
 
@@ -247,15 +261,16 @@ mod tests {
         fixture.write(append("a", &["third"]));
         fixture.write(append("a", &["fourth"]));
         let content = fs::read(fixture.path("a")).unwrap();
+        let last = memchr::memmem::rfind(&content, COMMIT).unwrap();
         for at in 0..content.len() {
             let mut damaged = content.clone();
             damaged[at] ^= 4;
             fs::write(fixture.path("a"), &damaged).unwrap();
             match fixture.store.apply(Verb::Load(id("a")), || false) {
                 Ok(Answer::Messages(Some(messages))) => {
-                    // Only the last record can be taken for a torn one.
+                    // Only the last commit line can be taken for a torn one.
                     assert_eq!(messages.len(), 3, "byte {at}");
-                    assert!(at >= content.len() - 80, "byte {at}");
+                    assert!(at >= last, "byte {at}");
                 }
                 Err(error) => {
                     assert!(matches!(error.kind(), ErrorKind::Corrupt { .. }), "{error}");
@@ -267,6 +282,17 @@ mod tests {
             assert_eq!(fs::read(fixture.path("a")).unwrap(), damaged);
         }
         assert!(matches!(fixture.apply(Verb::Delete(id("a"))), Answer::Bool(true)));
+    }
+
+    #[test]
+    fn a_rewrite_that_failed_is_tried_again_once_the_file_has_doubled() {
+        let sizes = (1..2000).map(|pages| pages << 12);
+        let tries = sizes.scan(0, |before, size| {
+            let now = overgrown(size, 1000);
+            Some(std::mem::replace(before, now) < now)
+        });
+        assert_eq!(tries.filter(|&tried| tried).count(), 7);
+        assert_eq!(overgrown(u64::MAX, u64::MAX), 1);
     }
 
     #[test]

@@ -11,16 +11,17 @@ use std::os::unix::fs::FileExt;
 
 use memchr::memmem;
 
-use super::format::{COMMIT, Commit, First, parse_first_line, parse_keys_line};
+use super::format::{COMMIT, Commit, First, MAX_COMMIT, parse_first_line, parse_keys_line};
 use super::place::Place;
 use super::suffix::Suffix;
+use super::torn::holds_finished_write;
 use crate::error::{Error, ErrorKind, Result};
 use crate::keyspace::MemoryId;
 use crate::message::Messages;
 use crate::store::{Ledger, MAX_KEYS};
 
-/// More than the longest commit line.
-const MAX_COMMIT: u64 = 256;
+/// At least this much is read to find a commit line.
+const COMMIT_READ: u64 = MAX_COMMIT as u64;
 
 /// A line is read in steps of this many bytes, doubled each time.
 const LINE_READ: usize = 512;
@@ -91,13 +92,14 @@ impl<'a> Log<'a> {
         self.base
     }
 
-    /// Finds the last record that is whole.
+    /// Finds the last record that is whole; what follows it is torn, or the file is damaged.
     pub(super) fn last(&mut self) -> Result<Record> {
         let mut before = self.end();
         while let Some(line) = self.find_commit(before)? {
             if let Some(record) = self.record_at(line)?
                 && (record.commit.start == self.base || self.is_whole(&record)?)
             {
+                self.check_torn(&record)?;
                 return Ok(record);
             }
             before = line;
@@ -160,6 +162,20 @@ impl<'a> Log<'a> {
         Ok(ledger)
     }
 
+    /// Refuses a file with finished writes after its last whole record: cutting what follows that
+    /// would lose them.
+    fn check_torn(&mut self, last: &Record) -> Result<()> {
+        let tail = self.get(last.end..self.end())?;
+        if holds_finished_write(tail, last.end, &last.commit) {
+            let problem = format!(
+                "something was lost, added or changed after byte {}, where finished writes are",
+                last.end
+            );
+            return Err(self.place.corrupt(&problem));
+        }
+        Ok(())
+    }
+
     /// Returns where the last line before `before` begins that looks like a commit.
     fn find_commit(&mut self, before: u64) -> Result<Option<u64>> {
         // The newline before the line is part of what is looked for: it may be the first line's.
@@ -177,18 +193,13 @@ impl<'a> Log<'a> {
 
     /// Reads the commit line at `line`; `None` if it is torn or damaged.
     fn record_at(&mut self, line: u64) -> Result<Option<Record>> {
-        let until = self.end().min(line + MAX_COMMIT);
+        let until = self.end().min(line + COMMIT_READ);
         let base = self.base;
-        let bytes = self.get(line..until)?;
-        let length = memchr::memchr(b'\n', bytes);
-        let commit = length.and_then(|length| Commit::parse(bytes.get(..length)?));
-        let placed = commit.filter(|commit| {
+        let read = Commit::read(self.get(line..until)?);
+        let placed = read.filter(|(commit, _)| {
             commit.start >= base && commit.start.checked_add(commit.length) == Some(line)
         });
-        Ok(placed.zip(length).map(|(commit, length)| {
-            let end = line + length as u64 + 1;
-            Record { commit, line, end }
-        }))
+        Ok(placed.map(|(commit, length)| Record { commit, line, end: line + length as u64 }))
     }
 
     /// Returns the record before `record`.
@@ -197,7 +208,7 @@ impl<'a> Log<'a> {
         if end == self.base {
             return Err(self.miscounted());
         }
-        let from = end.saturating_sub(MAX_COMMIT).max(self.base - 1);
+        let from = end.saturating_sub(COMMIT_READ).max(self.base - 1);
         let bytes = self.get(from..end - 1)?;
         let line = memchr::memrchr(b'\n', bytes).map(|at| from + at as u64 + 1);
         let before = match line {
@@ -264,7 +275,7 @@ const NEEDLE: [u8; COMMIT.len() + 1] = *b"\n[\"commit\",";
 
 /// Returns where to look from next, having looked from `from`: twice as far back from `end`.
 fn step_back(from: u64, end: u64, floor: u64) -> u64 {
-    from.saturating_sub((end - from).max(MAX_COMMIT)).max(floor)
+    from.saturating_sub((end - from).max(COMMIT_READ)).max(floor)
 }
 
 /// Reads the line that begins at `offset`, without its newline.

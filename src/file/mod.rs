@@ -47,10 +47,17 @@
 //!
 //! # After a crash
 //!
-//! What lies after the last valid commit was never answered for. Readers pass it over; the next
-//! write cuts it and leaves a notice. What is damaged before that is never cut: reading it is
-//! [`ErrorKind::Corrupt`], and the file stays as it is. An expired memory reads as absent, and its
-//! file is removed by some later write.
+//! What lies after the last valid commit was never answered for, as long as it holds no commit line
+//! of a later write whose line CRC holds: a writer that died left a part of one record, and the
+//! commit line is the end of that. Readers pass it over; the next write cuts it and leaves a notice.
+//! The one record of which a power loss can leave the commit line and not all that is before it is
+//! told by the zeros in their place.
+//!
+//! Anything else is damage: a byte or line was lost, added or changed in writes that were answered
+//! for. Every verb that comes upon it is [`ErrorKind::Corrupt`], except that a list shows the memory
+//! and a delete removes it; nothing is cut, and the file stays as it is.
+//!
+//! An expired memory reads as absent, and its file is removed by some later write.
 
 mod anew;
 mod directory;
@@ -67,6 +74,7 @@ mod read;
 mod session;
 mod suffix;
 mod sweep;
+mod torn;
 mod write;
 
 use std::path::PathBuf;

@@ -116,18 +116,19 @@ impl Session<'_> {
 fn listed(directory: &Directory<'_>, name: &str) -> Result<Option<MemoryId>> {
     let Some(named) = decode(name) else { return Ok(None) };
     let Some(file) = directory.open_file(name, OFlags::RDONLY)? else { return Ok(None) };
-    let look = || -> Result<_> {
+    let mut inside = None;
+    let mut look = || -> Result<_> {
         let mut log = Log::open(directory.place(name), &file)?;
-        let live = !log.last()?.commit.is_expired(now());
-        Ok(live.then(|| log.id().clone()).filter(|id| encode(id) == name))
+        inside = Some(log.id().clone()).filter(|id| encode(id) == name);
+        Ok(!log.last()?.commit.is_expired(now()))
     };
     match (look(), named) {
         (Err(error), named) if matches!(error.kind(), ErrorKind::Corrupt { .. }) => {
             Ok(match named {
                 Named::Memory(id) => Some(id),
-                Named::Digest => None,
+                Named::Digest => inside,
             })
         }
-        (looked, _) => looked,
+        (looked, _) => looked.map(|live| inside.filter(|_| live)),
     }
 }

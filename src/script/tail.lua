@@ -15,6 +15,10 @@ wanted = wanted - messages
 while wanted > 0 and first > 1 do
   first = first - 1
   local chunk = redis.call('LINDEX', key, first)
+  if not chunk then
+    -- Less is stored than the header counts: the reader will notice.
+    return { header }
+  end
   local at = 0
   while at and wanted > 0 do
     wanted = wanted - 1

@@ -5,7 +5,7 @@
 
 use super::pool::Pool;
 use super::{stream, transient_failure};
-use crate::call::{Call, Failure, Interrupt};
+use crate::call::{Call, Failure, Interrupt, Retry};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{Plan, Reply, Request, Step};
 use crate::store::Answer;
@@ -65,7 +65,12 @@ fn attempt(
     let mut lease = pool.lease(call.deadline(), interrupt)?;
     let Some(connection) = lease.connection() else { return Ok(Vec::new()) };
     let replies =
-        connection.exchange(pool.options(), request, call.form(), call.deadline(), interrupt)?;
-    lease.keep();
-    Ok(replies)
+        connection.exchange(pool.options(), request, call.form(), call.deadline(), interrupt);
+    match &replies {
+        Ok(_) => lease.keep(),
+        // One that lay idle was dead, so the server was away: the others are dead, too.
+        Err(failure) if failure.retry == Retry::AtOnce => pool.drop_idle(),
+        Err(_) => {}
+    }
+    replies
 }

@@ -119,6 +119,13 @@ impl Pool {
         self.freed.notify_all();
     }
 
+    /// Drops the idle connections.
+    pub(super) fn drop_idle(&self) {
+        let mut state = self.lock();
+        state.open -= state.idle.len();
+        state.idle.clear();
+    }
+
     /// In a forked child: closes this process's copies of the parent's idle sockets.
     ///
     /// Nothing is sent on them. The lock may be held by a thread that the child does not have.
