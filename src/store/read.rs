@@ -62,16 +62,20 @@ pub(super) fn count(key: &Bytes) -> Box<dyn Plan> {
 }
 
 pub(super) fn info(key: &Bytes) -> Box<dyn Plan> {
-    let request = Request::read([read_header(key), command("PTTL", key, [])]);
-    Once::boxed(request, |mut replies| {
-        let header = header(&mut replies)?;
-        // -1: the key never expires; -2: it expired between the two commands.
-        let ttl = replies.take()?.integer()?;
-        let header = header.filter(|_| ttl != -2);
-        Ok(Answer::Info(header.map(|header| Info {
+    let read = Command::Script { script: &script::INFO, key: key.clone(), args: Vec::new() };
+    Once::boxed(Request::read([read]), |mut replies| {
+        let parts = replies.take()?.array()?;
+        if parts.is_empty() {
+            return Ok(Answer::Info(None));
+        }
+        let mut parts = Replies::new(parts);
+        let Some(header) = header(&mut parts)? else { return Ok(Answer::Info(None)) };
+        // -1: the key never expires.
+        let ttl = u64::try_from(parts.take()?.integer()?).ok().map(Duration::from_millis);
+        Ok(Answer::Info(Some(Info {
             messages: header.count,
             revision: header.revision,
-            ttl: u64::try_from(ttl).ok().map(Duration::from_millis),
+            ttl,
             bytes: header.bytes,
             layout: "log",
         })))

@@ -141,7 +141,9 @@ fn threads_that_append_at_once_lose_nothing() {
             })
         })
         .collect();
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    for thread in threads {
+        thread.join().unwrap();
+    }
     let mut seen = rig.texts(Verb::Load(id()));
     seen.sort();
     seen.dedup();
