@@ -10,7 +10,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use redember::codec::json::write_string;
 use redember::keyspace::{Keyspace, MemoryId};
 use redember::layout::CHUNK_BYTES;
-use redember::message::Messages;
+use redember::messages::Messages;
 
 use data::{SIZES, conversation, message, text};
 

@@ -11,7 +11,7 @@ use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_ma
 use redember::error::Result;
 use redember::keyspace::{Keyspace, MemoryId};
 use redember::layout::CHUNK_BYTES;
-use redember::message::{Limits, Messages};
+use redember::messages::{Limits, Messages};
 use redember::plan::Reply;
 use redember::store::{Mode, RedisStore, StoreOptions, Verb, Write, Writer};
 

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use criterion::Criterion;
 use redember::client::Client;
 use redember::keyspace::{Keyspace, MemoryId};
-use redember::message::{Limits, Messages};
+use redember::messages::{Limits, Messages};
 use redember::options::{ClientOptions, Endpoint};
 use redember::store::{Answer, Mode, RedisStore, StoreOptions, Verb, Write};
 

@@ -8,6 +8,7 @@ use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::FileStore;
 use crate::in_memory::InMemoryStore;
+use crate::keyspace::MemoryId;
 use crate::store::{Answer, RedisStore, Verb};
 use crate::transport::closed;
 
@@ -40,8 +41,9 @@ impl Backend {
     /// # Errors
     /// Whatever ends the call without an answer; see [`ErrorKind`](crate::error::ErrorKind).
     pub fn run(&self, verb: Verb, interrupt: Interrupt) -> Result<Answer> {
-        let operation = verb.name();
-        self.apply(verb, interrupt).map_err(|error| error.in_operation(operation))
+        let (operation, memory) = (verb.name(), verb.memory().cloned());
+        let name = || memory.as_ref().map(MemoryId::as_str);
+        self.apply(verb, interrupt).map_err(|error| error.of_call(operation, name()))
     }
 
     fn apply(&self, verb: Verb, interrupt: Interrupt) -> Result<Answer> {
@@ -61,8 +63,9 @@ impl Backend {
     /// # Errors
     /// Whatever ends the call without an answer; see [`ErrorKind`](crate::error::ErrorKind).
     pub async fn run_async(self: Arc<Self>, verb: Verb) -> Result<Answer> {
-        let operation = verb.name();
-        self.apply_async(verb).await.map_err(|error| error.in_operation(operation))
+        let (operation, memory) = (verb.name(), verb.memory().cloned());
+        let name = || memory.as_ref().map(MemoryId::as_str);
+        self.apply_async(verb).await.map_err(|error| error.of_call(operation, name()))
     }
 
     async fn apply_async(self: Arc<Self>, verb: Verb) -> Result<Answer> {

@@ -54,6 +54,8 @@ pub struct Call {
     started: Instant,
     deadline: Instant,
     attempts: u32,
+    /// Attempts at the request that is on its way; a plan may have several requests.
+    tries: u32,
     /// A write was sent and its reply not read: until a reply comes the outcome is unknown.
     doubt: bool,
     tries_once: bool,
@@ -68,6 +70,7 @@ impl Call {
             started,
             deadline: started + timeout,
             attempts: 0,
+            tries: 0,
             doubt: false,
             // A health check says how things are now, not how they may be after five seconds.
             tries_once: operation == "ping",
@@ -82,12 +85,19 @@ impl Call {
     /// Returns how scripts are named in this attempt: a second one may reach a server that was
     /// restarted and knows none.
     pub fn form(&self) -> Form {
-        if self.attempts > 1 { Form::Source } else { Form::Digest }
+        if self.tries > 1 { Form::Source } else { Form::Digest }
     }
 
     /// Counts an attempt.
     pub fn attempt(&mut self) {
         self.attempts += 1;
+        self.tries += 1;
+    }
+
+    /// Begins the next request of the plan: the one before was answered, which ends every doubt.
+    pub fn next_request(&mut self) {
+        self.tries = 0;
+        self.doubt = false;
     }
 
     /// Takes a failed attempt of a request; returns how long to pause before the next one.
@@ -96,52 +106,51 @@ impl Call {
     /// The error of the whole call, when there is to be no next attempt.
     pub fn after(
         &mut self,
-        failure: Failure,
+        failure: &Failure,
         writes: bool,
         op_id: impl FnOnce() -> Option<String>,
     ) -> Result<Duration> {
         self.doubt |= failure.sent && writes;
         let left = self.deadline.saturating_duration_since(Instant::now());
         let pause = match failure.retry {
-            Retry::AtOnce if self.attempts == 1 => Duration::ZERO,
-            Retry::AtOnce | Retry::Later => pause(self.attempts),
+            Retry::AtOnce if self.tries == 1 => Duration::ZERO,
+            Retry::AtOnce | Retry::Later => pause(self.tries),
             Retry::Never => left,
         };
         if pause < left && !self.tries_once {
             return Ok(pause);
         }
-        let stopped = matches!(failure.error.kind(), ErrorKind::Interrupted);
-        let error = if self.doubt && !stopped {
-            let advice = "load the memory to see, or repeat an append with the error's op_id";
-            Error::new(
-                ErrorKind::OutcomeUnknown { op_id: op_id() },
-                format!(
-                    "the {} was sent and may or may not have been applied ({}); {advice}",
-                    self.operation, failure.error
-                ),
-            )
-        } else {
-            failure.error
-        };
         let out_of_time = failure.retry != Retry::Never && !self.tries_once;
-        Err(self.report(&error, failure.timed_out || out_of_time))
+        Err(self.fail(&failure.error, failure.timed_out || out_of_time, op_id))
+    }
+
+    /// Makes the error that ends the call of one that was met, whatever was left in doubt before.
+    ///
+    /// A conflict leaves none: the script that tells it has looked for this write first.
+    pub fn fail(
+        &self,
+        error: &Error,
+        timed_out: bool,
+        op_id: impl FnOnce() -> Option<String>,
+    ) -> Error {
+        let settled = matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::Conflict { .. });
+        if !self.doubt || settled {
+            return self.report(error, timed_out);
+        }
+        let message = format!(
+            "the {} was sent and may or may not have been applied ({error}); load the memory to \
+             see, or repeat an append with the error's op_id",
+            self.operation
+        );
+        let error = Error::new(ErrorKind::OutcomeUnknown { op_id: op_id() }, message);
+        self.report(&error, timed_out)
     }
 
     /// Adds what is known of this call to an error that ends it.
     pub fn report(&self, error: &Error, timed_out: bool) -> Error {
-        let kind = error.kind().clone();
-        let attempts = self.attempts;
+        let (operation, attempts) = (self.operation, self.attempts);
         let elapsed = self.started.elapsed();
-        let tries =
-            if attempts == 1 { "1 attempt".to_owned() } else { format!("{attempts} attempts") };
-        let message = format!(
-            "{} failed ({tries}, {:.2} s): {}",
-            self.operation,
-            elapsed.as_secs_f64(),
-            error.message()
-        );
-        let operation = self.operation;
-        Error::new(kind, message).in_call(CallReport { operation, attempts, elapsed, timed_out })
+        error.clone().in_call(CallReport { operation, attempts, elapsed, timed_out })
     }
 }
 
@@ -167,10 +176,10 @@ mod tests {
     fn a_lost_reply_of_a_write_leaves_a_doubt_that_later_failures_keep() {
         let mut call = Call::begin("append", Duration::from_secs(60));
         call.attempt();
-        assert!(call.after(failure(true, Retry::Later), true, || None).is_ok());
+        assert!(call.after(&failure(true, Retry::Later), true, || None).is_ok());
         call.attempt();
         let error =
-            call.after(failure(false, Retry::Never), true, || Some("id".into())).unwrap_err();
+            call.after(&failure(false, Retry::Never), true, || Some("id".into())).unwrap_err();
         assert_eq!(error.kind(), &ErrorKind::OutcomeUnknown { op_id: Some("id".into()) });
         assert_eq!(error.call().attempts, 2);
     }
@@ -178,7 +187,7 @@ mod tests {
     #[test]
     fn a_lost_reply_of_a_read_leaves_none() {
         let mut call = Call::begin("load", Duration::ZERO);
-        let error = call.after(failure(true, Retry::Later), false, || None).unwrap_err();
+        let error = call.after(&failure(true, Retry::Later), false, || None).unwrap_err();
         assert_eq!(error.kind(), &ErrorKind::Unavailable);
         assert!(error.call().timed_out);
     }

@@ -136,12 +136,22 @@ impl Error {
         self
     }
 
-    /// Returns the same error, naming the operation where its call is not known yet.
+    /// Returns the same error as callers see it: what was tried, on which memory, how often.
     #[must_use]
-    pub fn in_operation(mut self, operation: &'static str) -> Self {
-        if self.call.operation.is_empty() {
-            self.call.operation = operation;
+    pub fn of_call(mut self, operation: &'static str, memory: Option<&str>) -> Self {
+        self.call.operation = operation;
+        if matches!(self.kind, ErrorKind::InvalidArgument | ErrorKind::TooLarge) {
+            return self;
         }
+        // `{:?}` escapes control characters, so an id cannot forge a line of a log.
+        let memory = memory.map(|id| id.chars().take(80).collect::<String>());
+        let memory = memory.map_or(String::new(), |id| format!(" of {id:?}"));
+        let CallReport { attempts, elapsed, .. } = self.call;
+        let tries = match attempts {
+            0 | 1 => String::new(),
+            _ => format!(" ({attempts} attempts, {:.2} s)", elapsed.as_secs_f64()),
+        };
+        self.message = format!("{operation}{memory} failed{tries}: {}", self.message);
         self
     }
 

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use crate::call::Interrupt;
 use crate::error::Result;
 use crate::keyspace::MemoryId;
-use crate::message::{Limits, Message, Messages};
+use crate::message::Message;
+use crate::messages::{Limits, Messages};
 use crate::store::{Answer, Info, Key, Keyed, Ledger, Mode, Verb, Write, Written, check_write};
 
 /// Writes between two sweeps of expired memories.

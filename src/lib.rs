@@ -10,7 +10,7 @@
 //!
 //! ```text
 //! 0  error
-//! 1  keyspace  message  codec  options
+//! 1  keyspace  codec  message  messages  options
 //! 2  layout  script  call
 //! 3  plan  refusal  store (verbs, plans)
 //! 4  transport  file  in_memory
@@ -29,6 +29,7 @@ pub mod in_memory;
 pub mod keyspace;
 pub mod layout;
 pub mod message;
+pub mod messages;
 pub mod options;
 pub mod plan;
 mod refusal;

@@ -113,13 +113,10 @@ pub struct ServerError {
 impl ServerError {
     /// Reads an error line. `ERR WRONGTYPE …`, as some servers say it, counts as `WRONGTYPE`.
     pub fn parse(line: &str) -> Self {
+        const CODES: [&str; 5] = ["WRONGTYPE", "NOSCRIPT", "NOAUTH", "NOPERM", "OOM"];
         let (code, detail) = line.split_once(' ').unwrap_or((line, ""));
         match detail.split_once(' ') {
-            Some((inner, rest))
-                if code == "ERR"
-                    && inner.len() > 3
-                    && inner.bytes().all(|b| b.is_ascii_uppercase()) =>
-            {
+            Some((inner, rest)) if code == "ERR" && CODES.contains(&inner) => {
                 Self { code: inner.to_owned(), detail: rest.to_owned() }
             }
             _ => Self { code: code.to_owned(), detail: detail.to_owned() },

@@ -1,7 +1,7 @@
 //! What a server's error reply means.
 //!
-//! Only the code and, for a few commands, the text that Redis itself writes are looked at. The text
-//! of an error may hold what a user stored, so it is quoted for codes that never do, and cut.
+//! The text of an error may repeat what was sent, so it is shown only for codes that never do, and
+//! for the general code `ERR` up to the first thing it quotes.
 
 use crate::error::{Error, ErrorKind};
 use crate::plan::ServerError;
@@ -42,6 +42,15 @@ pub(crate) fn refused(error: &ServerError) -> Error {
         _ if is_full_of_clients(error) => {
             (ErrorKind::ServerBusy, "raise maxclients, or share one client between backends")
         }
+        "ERR" if error.detail.starts_with("unknown command") && error.detail.contains("HELLO") => {
+            (ErrorKind::Server, "it does not speak RESP3: use protocol=2")
+        }
+        "ERR" if error.detail.contains("without any password") => {
+            (ErrorKind::AuthFailed, "it has no password set: leave the password out")
+        }
+        "ERR" if error.detail.starts_with("DB index") => {
+            (ErrorKind::InvalidArgument, "choose a smaller db, or raise the server's `databases`")
+        }
         "ERR" if error.detail.contains("invalid password") || error.detail.contains("AUTH") => {
             (ErrorKind::AuthFailed, "check the user name and the password")
         }
@@ -61,8 +70,14 @@ fn summary(error: &ServerError) -> String {
     };
     let code = clean(&error.code);
     match error.code.as_str() {
-        "NOAUTH" | "NOPERM" | "OOM" | "LOADING" | "MISCONF" | "FOREIGN" | "ERR" => {
+        "NOAUTH" | "NOPERM" | "OOM" | "LOADING" | "MISCONF" | "FOREIGN" => {
             format!("{code} ({})", clean(&error.detail))
+        }
+        // Many an error quotes the arguments of its command, a password among them: nothing from
+        // the first quotation mark on is repeated.
+        "ERR" => {
+            let end = error.detail.find(['`', '\'', '"', ',']).unwrap_or(error.detail.len());
+            format!("{code} ({})", clean(error.detail.get(..end).unwrap_or_default()).trim_end())
         }
         _ => code,
     }
@@ -89,6 +104,14 @@ mod tests {
             assert_eq!(refused(&error).kind(), &kind, "{line}");
             assert_eq!(is_transient(&error), transient, "{line}");
         }
+    }
+
+    #[test]
+    fn what_a_server_quotes_is_not_repeated() {
+        let line = "ERR unknown command `HELLO`, with args beginning with: `3`, `AUTH`, `hunter2`";
+        let error = refused(&ServerError::parse(line));
+        assert!(error.message().contains("protocol=2"), "{error}");
+        assert!(!error.message().contains("hunter2"), "{error}");
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Conversations for the benches: fixed, in many scripts, with tool calls; never random.
 
 use bytes::Bytes;
-use redember::message::{Message, Messages};
+use redember::message::Message;
+use redember::messages::Messages;
 
 /// Sizes that every bench runs at.
 pub(crate) const SIZES: [usize; 3] = [10, 100, 1000];

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import logging
 import threading
-from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Self
 
 from redember._builder import Builder
+from redember._chat import Model
 from redember._core import Messages
 from redember._local import FileBackend
 from redember._openai import OpenAIChat
-from redember._turn import answer, loaded, prompt, question, request
-
-if TYPE_CHECKING:
-    from typing import Self
-
-    from redember._chat import Model
-    from redember._protocols import MemoryBackend
+from redember._protocols import MemoryBackend
+from redember._turn import answer, loaded, prompt, question, request, turn_of
 
 __all__ = ["Agent"]
 
@@ -56,7 +53,7 @@ class Agent(Builder):
 
     def __init__(self, model: Model) -> None:
         super().__init__(model)
-        self._refuse(model, call=getattr(model, "complete", model), is_async=True)
+        self._refuse(model, call=getattr(model, "complete", model), when_async=True)
 
     def using_backend(self, backend: MemoryBackend) -> Self:
         """Return a copy that keeps its long memory in `backend`.
@@ -86,7 +83,7 @@ class Agent(Builder):
         asked = question(text)
         settings = self._settings
         memory_id = settings.memory_id
-        with self._lock if settings.remembers else nullcontext():
+        with self._alone():
             if memory_id is not None and not self._is_loaded:
                 self._history = loaded(self._backend.load(memory_id))
                 self._is_loaded = True
@@ -99,6 +96,14 @@ class Agent(Builder):
                     self._store(memory_id, turn)
                 self._history += turn
             return reply
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        if not self._settings.remembers:
+            yield
+            return
+        with turn_of(self), self._lock:
+            yield
 
     def _store(self, memory_id: str, turn: Messages) -> None:
         if hasattr(self._backend, "append"):

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import inspect
 import logging
-from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any, Self
 
 from redember._builder import Builder
+from redember._chat import AsyncModel
 from redember._core import Messages
 from redember._local import AsyncFileBackend
 from redember._openai import AsyncOpenAIChat
-from redember._turn import answer, loaded, prompt, question, request
-
-if TYPE_CHECKING:
-    from functools import partial
-    from typing import Self
-
-    from redember._chat import AsyncModel
-    from redember._protocols import AsyncMemoryBackend
+from redember._protocols import AsyncMemoryBackend
+from redember._turn import answer, is_async, loaded, prompt, question, request, turn_of
 
 __all__ = ["AsyncAgent"]
 
@@ -28,7 +25,8 @@ _log = logging.getLogger("redember")
 class AsyncAgent(Builder):
     """`Agent` for asyncio code: the same names, and `await agent.ask(...)`.
 
-    Safe for tasks: the turns of one conversation wait for each other.
+    Safe for tasks: the turns of one conversation wait for each other. Tasks of two event loops that
+    run at the same time do not: give each loop an agent of its own.
 
     Args:
         model: An `AsyncChatModel`, or a function of a list of message dicts that returns text.
@@ -49,17 +47,12 @@ class AsyncAgent(Builder):
     """
 
     _is_async = True
+    _new_lock = dict  # one lock for each event loop
     _openai_type = AsyncOpenAIChat
     _default_backend = AsyncFileBackend
 
     def __init__(self, model: AsyncModel) -> None:
         super().__init__(model)
-
-    @staticmethod
-    def _new_lock() -> Any:
-        import asyncio  # not at the top: blocking code does without it
-
-        return asyncio.Lock()
 
     def using_backend(self, backend: AsyncMemoryBackend) -> Self:
         """Return a copy that keeps its long memory in `backend`.
@@ -89,7 +82,7 @@ class AsyncAgent(Builder):
         asked = question(text)
         settings = self._settings
         memory_id = settings.memory_id
-        async with self._lock if settings.remembers else nullcontext():
+        async with self._alone():
             if memory_id is not None and not self._is_loaded:
                 self._history = loaded(await self._backend.load(memory_id))
                 self._is_loaded = True
@@ -103,6 +96,23 @@ class AsyncAgent(Builder):
                 self._history += turn
             return reply
 
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
+        if not self._settings.remembers:
+            yield
+            return
+        with turn_of(self):
+            async with self._lock_of_loop():
+                yield
+
+    def _lock_of_loop(self) -> Any:
+        import asyncio  # not at the top: blocking code does without it
+
+        locks = self._lock
+        for loop in [loop for loop in [*locks] if loop.is_closed()]:
+            locks.pop(loop, None)
+        return locks.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+
     async def _store(self, memory_id: str, turn: Messages) -> None:
         if hasattr(self._backend, "append"):
             await self._backend.append(memory_id, turn)
@@ -112,7 +122,7 @@ class AsyncAgent(Builder):
 
 
 async def _reply(call: partial[Any]) -> object:
-    if inspect.iscoroutinefunction(call):
+    if is_async(call):
         return await call()
     from asyncio import to_thread
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from redember._core import Messages
+from redember._turn import is_async
 from redember.errors import InvalidArgumentError, LongMemoryIdRequiredError
-
-if TYPE_CHECKING:
-    from typing import Self
 
 __all__ = ["Builder"]
 
@@ -62,6 +59,7 @@ class Builder:
     _is_async: ClassVar[bool]
     _openai_type: ClassVar[Any]
     _default_backend: ClassVar[Any]
+    _new_lock: ClassVar[Any]  # for threads, or for tasks
 
     _settings: Settings
     _history: Messages
@@ -82,10 +80,6 @@ class Builder:
         self._history = Messages()
         self._is_loaded = settings.memory_id is None
         self._lock = self._new_lock()
-
-    @staticmethod
-    def _new_lock() -> Any:
-        raise NotImplementedError  # a lock of threads or one of tasks
 
     def _changed(self, **changes: Any) -> Self:
         agent = type(self).__new__(type(self))
@@ -113,7 +107,12 @@ class Builder:
         return cls(cls._openai_type(model, api_key, base_url, **client_options))
 
     def with_system(self, text: str) -> Self:
-        """Return a copy whose prompts begin with the instruction `text`; it is never stored."""
+        """Return a copy whose prompts begin with the instruction `text`; it is never stored.
+
+        Raises:
+            InvalidArgumentError: It is not text, or not Unicode.
+        """
+        _check_text("the instruction", text)
         return self._changed(system=text)
 
     def with_short_memory(self, max_messages: int | None = None) -> Self:
@@ -124,11 +123,10 @@ class Builder:
                 It limits the prompt alone: `history` and the long memory keep everything.
 
         Raises:
-            InvalidArgumentError: `max_messages` is under 1.
+            InvalidArgumentError: `max_messages` is no whole number, or under 1.
         """
-        if max_messages is not None and max_messages < 1:
-            msg = f"max_messages must be at least 1, got {max_messages!r}"
-            raise InvalidArgumentError(msg)
+        if max_messages is not None:
+            _check_window(max_messages)
         return self._changed(short_memory=True, window=max_messages)
 
     def with_long_memory(self, memory_id: str) -> Self:
@@ -137,12 +135,16 @@ class Builder:
         The first `ask` loads it, and each `ask` stores its turn before it returns: in the backend
         given to `using_backend()`, or else in files under `~/.redember/memories`.
 
+        This object does not load it again: turns that others store later, and a delete or expiry
+        behind its back, go unnoticed. To see them, make a new agent.
+
         Raises:
-            InvalidArgumentError: The id is empty.
+            InvalidArgumentError: The id is empty, not text, or not Unicode.
         """
-        if not memory_id:
+        if memory_id is None or memory_id == "":
             msg = 'memory ID cannot be empty; pass text such as "user-alice"'
             raise InvalidArgumentError(msg)
+        _check_text("memory ID", memory_id)
         return self._changed(memory_id=memory_id)
 
     def _with_backend(self, backend: Any) -> Self:
@@ -153,13 +155,13 @@ class Builder:
             kind = type(backend).__name__
             msg = f"a backend is an object with the methods {', '.join(verbs)}; got {kind}"
             raise InvalidArgumentError(msg)
-        self._refuse(backend, call=backend.load, is_async=not self._is_async)
+        self._refuse(backend, call=backend.load, when_async=not self._is_async)
         return self._changed(backend=backend)
 
-    def _refuse(self, part: object, *, call: object, is_async: bool) -> None:
-        if inspect.iscoroutinefunction(call) == is_async:
+    def _refuse(self, part: object, *, call: object, when_async: bool) -> None:
+        if is_async(call) == when_async:
             name = getattr(part, "__name__", type(part).__name__)
-            style, right = ("asyncio", "AsyncAgent") if is_async else ("blocking", "Agent")
+            style, right = ("asyncio", "AsyncAgent") if when_async else ("blocking", "Agent")
             msg = f"{name} is for {style} code: use it with {right}, not {type(self).__name__}"
             raise InvalidArgumentError(msg)
 
@@ -191,3 +193,18 @@ class Builder:
         if settings.backend is not None:
             parts.append(f"backend={type(settings.backend).__name__}")
         return f"{type(self).__name__}({', '.join(parts)})"
+
+
+def _check_text(name: str, value: object) -> None:
+    if not isinstance(value, str):
+        msg = f"{name} must be text, got {type(value).__name__}"
+        raise InvalidArgumentError(msg)
+    if any("\ud800" <= char <= "\udfff" for char in value):
+        msg = f"{name} must be Unicode text, and a lone surrogate such as U+D800 is none"
+        raise InvalidArgumentError(msg)
+
+
+def _check_window(value: object) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        msg = f"max_messages must be a whole number of at least 1, got {value!r}"
+        raise InvalidArgumentError(msg)

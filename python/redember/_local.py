@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from redember._aio_verbs import AsyncVerbs
 from redember._core import file_store, memory_store, to_async
-from redember._options import DEFAULT_TTL, Duration, seconds
+from redember._options import DEFAULT_TTL, Duration, check_limits, seconds
 from redember._verbs import Verbs
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def _settings(
     max_message_bytes: int,
     max_conversation_bytes: int,
 ) -> dict[str, Any]:
+    check_limits(max_message_bytes, max_conversation_bytes)
     return {
         "ttl": None if ttl is None else seconds("ttl", ttl),
         "refresh_on_load": ttl_refresh_on_load,

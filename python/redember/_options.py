@@ -9,7 +9,7 @@ from typing import Final
 
 from redember.errors import InvalidArgumentError
 
-__all__ = ["DEFAULT_PREFIX", "DEFAULT_TTL", "Duration", "RedisOptions", "seconds"]
+__all__ = ["DEFAULT_PREFIX", "DEFAULT_TTL", "Duration", "RedisOptions", "check_limits", "seconds"]
 
 DEFAULT_PREFIX: Final = "redember:memories:"
 DEFAULT_TTL: Final = timedelta(days=7)
@@ -112,8 +112,7 @@ class RedisOptions:
         seconds("timeout", self.timeout)
         _whole("db", self.db, 0, (1 << 31) - 1)
         _whole("pool_size", self.pool_size, 1, 1 << 16)
-        _whole("max_message_bytes", self.max_message_bytes, 1, 1 << 32)
-        _whole("max_conversation_bytes", self.max_conversation_bytes, 1, 1 << 32)
+        check_limits(self.max_message_bytes, self.max_conversation_bytes)
         if self.protocol not in {2, 3}:
             msg = f"protocol must be 2 or 3, got {self.protocol!r}"
             raise InvalidArgumentError(msg)
@@ -138,6 +137,16 @@ class RedisOptions:
             msg = 'addr must be "host:port", "host" or "/path/of/a.sock"; for a URL use from_url()'
             raise InvalidArgumentError(msg)
         return match[1].strip("[]"), port, None
+
+
+def check_limits(max_message_bytes: int, max_conversation_bytes: int) -> None:
+    """Check the two limits on sizes.
+
+    Raises:
+        InvalidArgumentError: One is no whole number from 1 to 4 GiB.
+    """
+    _whole("max_message_bytes", max_message_bytes, 1, 1 << 32)
+    _whole("max_conversation_bytes", max_conversation_bytes, 1, 1 << 32)
 
 
 def _whole(name: str, value: object, least: int, most: int) -> None:

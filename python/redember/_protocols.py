@@ -8,12 +8,10 @@ and a `save`. Only `append` is safe when several writers share a memory: between
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from redember._core import Messages
+from redember._core import Messages
 
 __all__ = ["AsyncMemoryBackend", "MemoryBackend"]
 

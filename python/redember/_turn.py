@@ -2,17 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from redember._core import Message, Messages
 from redember.errors import AgentError, InvalidArgumentError
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+__all__ = ["answer", "is_async", "loaded", "prompt", "question", "request", "turn_of"]
 
-__all__ = ["answer", "loaded", "prompt", "question", "request"]
+_NESTED = """\
+ask() was called from inside this agent's own model or backend, and would wait for itself for ever.
+
+There, ask another agent, such as a copy of this one, which has a history of its own:
+
+    other = agent.with_short_memory()"""
+
+
+@dataclass(slots=True)
+class _Turn:
+    agent: object  # None when the turn is over
+
+
+_turns: ContextVar[tuple[_Turn, ...]] = ContextVar("redember_turns", default=())
+
+
+@contextmanager
+def turn_of(agent: object) -> Iterator[None]:
+    """Mark this thread or task, and those it hands its context to, as in a turn of `agent`.
+
+    Raises:
+        AgentError: It is in one already.
+    """
+    running = tuple(turn for turn in _turns.get() if turn.agent is not None)
+    if any(turn.agent is agent for turn in running):
+        raise AgentError(_NESTED)
+    turn = _Turn(agent)
+    _turns.set((*running, turn))
+    try:
+        yield
+    finally:
+        # No reset of the variable: a task that the model started has a copy, and may outlive it.
+        turn.agent = None
+
+
+def is_async(call: object) -> bool:
+    """Return whether a call of `call` has to be awaited, as far as one can tell beforehand."""
+    while isinstance(call, partial):
+        call = call.func
+    return inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(type(call).__call__)
 
 
 def question(text: object) -> Message:
@@ -72,6 +114,12 @@ def answer(reply: object) -> tuple[Message, str]:
     """
     if isinstance(reply, str):
         return Message.assistant(reply), reply
+    if inspect.isawaitable(reply):
+        if inspect.iscoroutine(reply):
+            reply.close()  # or Python would warn that nobody awaited it
+        kind = type(reply).__name__
+        msg = f"the model returned a {kind}, to be awaited: use it with AsyncAgent, not Agent"
+        raise AgentError(msg)
     message = reply
     if isinstance(message, Mapping):
         message = Message.from_dict(cast("Mapping[str, Any]", message))

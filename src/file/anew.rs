@@ -8,7 +8,7 @@ use super::lock::Locked;
 use super::names::hex;
 use crate::error::{Error, ErrorKind, Result};
 use crate::keyspace::MemoryId;
-use crate::message::Messages;
+use crate::messages::Messages;
 use crate::store::Ledger;
 
 /// How the names of temporary files begin; no memory's does.

@@ -140,13 +140,15 @@ impl<'a> Directory<'a> {
 /// Makes a directory and those above it, each for its owner alone, each durable.
 fn make(path: &Path) -> rustix::io::Result<()> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    match fs::mkdirat(CWD, path, Mode::RWXU) {
+    let mut made = fs::mkdirat(CWD, path, Mode::RWXU);
+    if made == Err(Errno::NOENT) {
+        // Tried once more and no oftener: a parent that is a dangling link never comes to be.
+        make(parent.ok_or(Errno::NOENT)?)?;
+        made = fs::mkdirat(CWD, path, Mode::RWXU);
+    }
+    match made {
         Ok(()) => {}
         Err(Errno::EXIST) => return Ok(()),
-        Err(Errno::NOENT) => {
-            make(parent.ok_or(Errno::NOENT)?)?;
-            return make(path);
-        }
         Err(error) => return Err(error),
     }
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -159,6 +161,14 @@ mod tests {
     use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
     use super::*;
+
+    #[test]
+    fn a_parent_that_leads_nowhere_is_an_error_and_no_endless_try() {
+        let root = tempfile::tempdir().unwrap();
+        let link = root.path().join("link");
+        symlink("/nowhere/at/all", &link).unwrap();
+        assert!(Directory::open_or_make(&link.join("memories")).is_err());
+    }
 
     #[test]
     fn a_directory_is_made_for_its_owner_alone_with_those_above_it() {

@@ -9,7 +9,8 @@ use tempfile::TempDir;
 use super::{FileOptions, FileStore, names};
 use crate::error::ErrorKind;
 use crate::keyspace::MemoryId;
-use crate::message::{Limits, Message, Messages};
+use crate::message::Message;
+use crate::messages::{Limits, Messages};
 use crate::store::{Answer, Info, Mode, Verb, Write, Written};
 
 pub(crate) const WEEK: Duration = Duration::from_secs(7 * 86400);

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use crc32fast::Hasher;
 
-use crate::message::Messages;
+use crate::messages::Messages;
 use crate::store::{Key, Keyed, Ledger};
 
 /// Version of the format, in the first line of every file.

@@ -10,7 +10,7 @@ use super::log::{Log, Record};
 use super::session::{Session, now};
 use crate::error::{ErrorKind, Result};
 use crate::keyspace::MemoryId;
-use crate::message::Messages;
+use crate::messages::Messages;
 use crate::store::{Key, Keyed};
 
 /// A file is rewritten when it is larger than twice its messages and this much: the line of keys,

@@ -17,7 +17,7 @@ use super::suffix::Suffix;
 use super::torn::holds_finished_write;
 use crate::error::{Error, ErrorKind, Result};
 use crate::keyspace::MemoryId;
-use crate::message::Messages;
+use crate::messages::Messages;
 use crate::store::{Ledger, MAX_KEYS};
 
 /// At least this much is read to find a commit line.

@@ -82,7 +82,7 @@ use std::time::{Duration, Instant};
 
 use crate::call::Interrupt;
 use crate::error::{CallReport, ErrorKind, Result};
-use crate::message::Limits;
+use crate::messages::Limits;
 use crate::store::{Answer, Verb};
 
 use directory::Directory;

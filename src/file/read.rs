@@ -18,7 +18,7 @@ use super::names::{Named, decode, encode};
 use super::session::{Session, now};
 use crate::error::{ErrorKind, Result};
 use crate::keyspace::MemoryId;
-use crate::message::Messages;
+use crate::messages::Messages;
 use crate::store::{Info, Scan};
 
 impl Session<'_> {

@@ -10,7 +10,8 @@ use super::names::encode;
 use super::session::{Session, now};
 use crate::error::Result;
 use crate::keyspace::MemoryId;
-use crate::message::{Message, Messages};
+use crate::message::Message;
+use crate::messages::Messages;
 use crate::store::{Key, Keyed, Ledger, Mode, Write, Written, check_write};
 
 impl Session<'_> {

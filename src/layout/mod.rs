@@ -9,7 +9,7 @@ use bytes::Bytes;
 pub use header::{Header, Open};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::message::Messages;
+use crate::messages::Messages;
 
 /// A save writes chunks of about this many bytes, and small chunks are folded up to it.
 ///

@@ -139,29 +139,33 @@ impl Port {
         lock(&self.expected).insert(ticket, Expected { future, backend });
         ticket
     }
-}
 
-#[pymethods]
-impl Port {
-    /// Hands out the answers that have come; the event loop calls it.
-    fn drain(&self, py: Python<'_>) -> PyResult<()> {
-        for (ticket, answer) in self.mailbox.take() {
-            let Some(Expected { future, backend }) = lock(&self.expected).remove(&ticket) else {
-                continue;
-            };
-            let future = future.bind(py);
-            tell_notices(py, &backend)?;
-            // A cancelled future wants no answer.
-            if future.call_method0(intern!(py, "done"))?.is_truthy()? {
-                continue;
-            }
+    fn hand_out(&self, py: Python<'_>, ticket: u64, answer: Result<Answer>) -> PyResult<()> {
+        let expected = lock(&self.expected).remove(&ticket);
+        let Some(Expected { future, backend }) = expected else { return Ok(()) };
+        let future = future.bind(py);
+        // A cancelled future wants no answer.
+        if !future.call_method0(intern!(py, "done"))?.is_truthy()? {
             let answer = answer.map_err(|failure| error::exception(py, &failure));
             match answer.and_then(|answer| results::to_python(py, answer)) {
                 Ok(answer) => future.call_method1(intern!(py, "set_result"), (answer,))?,
                 Err(raised) => future.call_method1(intern!(py, "set_exception"), (raised,))?,
             };
         }
-        Ok(())
+        tell_notices(py, &backend)
+    }
+}
+
+#[pymethods]
+impl Port {
+    /// Hands out the answers that have come; the event loop calls it.
+    fn drain(&self, py: Python<'_>) {
+        for (ticket, answer) in self.mailbox.take() {
+            // One that fails must not keep the others from being handed out.
+            if let Err(raised) = self.hand_out(py, ticket, answer) {
+                raised.write_unraisable(py, None);
+            }
+        }
     }
 }
 
@@ -176,6 +180,15 @@ fn port<'py>(py: Python<'py>, event_loop: &Bound<'py, PyAny>) -> PyResult<Bound<
     let known = ports.call_method1(intern!(py, "get"), (event_loop,))?;
     if let Ok(port) = known.cast_into::<Port>() {
         return Ok(port);
+    }
+    // A port keeps the futures of calls on their way, and they keep their loop: one that was closed
+    // meanwhile is let go here.
+    for other in
+        ports.call_method0(intern!(py, "keys"))?.try_iter()?.collect::<PyResult<Vec<_>>>()?
+    {
+        if other.call_method0(intern!(py, "is_closed"))?.is_truthy()? {
+            ports.call_method1(intern!(py, "pop"), (other, py.None()))?;
+        }
     }
     let port = Bound::new(py, Port::new()?)?;
     let descriptor = port.get().mailbox.wake.descriptor();

@@ -10,7 +10,8 @@ use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 
 use crate::codec::json::MAX_DEPTH;
 use crate::error::{Error, ErrorKind};
-use crate::message::{Message, Messages, corrupt_json};
+use crate::message::{Message, corrupt_json};
+use crate::messages::Messages;
 
 /// Decodes one message to a new dict.
 pub(super) fn message<'py>(py: Python<'py>, message: &Message) -> PyResult<Bound<'py, PyAny>> {

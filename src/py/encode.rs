@@ -1,32 +1,51 @@
 //! Python objects to JSON text. What has no JSON form is refused, with the path to it.
 
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyException, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyMapping, PyString, PyTuple};
+use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyMapping, PyString, PyTuple};
 use smallvec::SmallVec;
 
-use super::message::{PyMessage, PyMessages};
+use super::message::PyMessage;
+use super::messages::PyMessages;
 use crate::codec::json::{MAX_DEPTH, depth, write_float, write_integer, write_string};
 use crate::error::{Error, ErrorKind};
-use crate::message::{Limits, Message, Messages};
+use crate::message::Message;
+use crate::messages::{Limits, Messages};
 
 /// Digits that an integer may have: readers of JSON go through a float of 64 bits, which holds 308.
 const MAX_DIGITS: usize = 300;
 
+/// What the bookkeeping of one message takes, at least: counted, so that endless `{}` comes to an end.
+const BYTES_A_MESSAGE: usize = 16;
+
+/// Bytes that a message or conversation may take before any store's limits are known.
+pub(super) const MOST_BYTES: usize = 1 << 30;
+
 /// Why a value was refused: the problem, or an exception of the caller's own code.
 pub(super) enum Refusal {
-    /// The problem, and the path to it from the inside out.
-    Problem { path: Vec<String>, problem: String },
+    /// The problem, the path to it from the inside out, and what the caller's own code raised.
+    Problem { path: Vec<String>, problem: String, cause: Option<PyErr> },
     /// The message that is being written, or the conversation, is over its limit.
     TooLarge { whole: bool, limit: usize },
-    /// Raised while the value was asked for its content.
+    /// Raised by the caller's own code, and no error but a wish to stop (Ctrl-C).
     Raised(PyErr),
 }
 
 impl Refusal {
     fn new(problem: impl Into<String>) -> Self {
-        Self::Problem { path: Vec::new(), problem: problem.into() }
+        Self::Problem { path: Vec::new(), problem: problem.into(), cause: None }
+    }
+
+    /// What the caller's own code raised when it was asked what to store.
+    fn raised(py: Python<'_>, error: PyErr) -> Self {
+        if !error.is_instance_of::<PyException>(py) {
+            return Self::Raised(error);
+        }
+        let kind =
+            error.get_type(py).name().map_or_else(|_| "an error".into(), |name| name.to_string());
+        let problem = format!("asked for what to store, it raised {kind}");
+        Self::Problem { path: Vec::new(), problem, cause: Some(error) }
     }
 
     fn under(mut self, step: impl FnOnce() -> String) -> Self {
@@ -38,19 +57,23 @@ impl Refusal {
 
     /// Turns the refusal of something called `root` into an exception.
     pub(super) fn raise(self, py: Python<'_>, root: &str) -> PyErr {
-        let error = match self {
+        let (error, cause) = match self {
             Self::Raised(error) => return error,
             Self::TooLarge { whole, limit } => {
                 let what = if whole { "the conversation" } else { root };
                 let message = format!("{what} takes more than {limit} bytes of JSON, the limit");
-                Error::new(ErrorKind::TooLarge, message)
+                (Error::new(ErrorKind::TooLarge, message), None)
             }
-            Self::Problem { path, problem } => {
+            Self::Problem { path, problem, cause } => {
                 let steps: String = path.into_iter().rev().collect();
-                Error::invalid_message(format!("{root}{steps}"), problem)
+                (Error::invalid_message(format!("{root}{steps}"), problem), cause)
             }
         };
-        super::error::exception(py, &error)
+        let raised = super::error::exception(py, &error);
+        if cause.is_some() {
+            raised.set_cause(py, cause);
+        }
+        raised
     }
 }
 
@@ -69,8 +92,11 @@ pub(super) fn messages(value: &Bound<'_, PyAny>, limits: Limits) -> PyResult<Mes
         return Ok(messages.get().core().clone());
     }
     if value.is_instance_of::<PyString>()
+        || value.is_instance_of::<PyBytes>()
         || value.is_instance_of::<PyMessage>()
         || value.cast::<PyMapping>().is_ok()
+        || value.hasattr(intern!(py, "model_dump"))?
+        || value.hasattr(intern!(py, "to_dict"))?
     {
         let kind = value.get_type().name()?;
         let problem = format!("a list of messages is due, got one {kind}; wrap it in []");
@@ -80,14 +106,23 @@ pub(super) fn messages(value: &Bound<'_, PyAny>, limits: Limits) -> PyResult<Mes
     let mut encoder =
         Encoder { out: Vec::with_capacity(size * 128), limits, start: 0, separators: 0, depth: 0 };
     let mut ends = Vec::with_capacity(size);
-    for (index, item) in value.try_iter()?.enumerate() {
+    let items = value.try_iter().map_err(|_| {
+        let kind = type_name(value);
+        Refusal::new(format!("a list of messages is due, got {kind}")).raise(py, "messages")
+    })?;
+    for (index, item) in items.enumerate() {
+        let root = format!("messages[{index}]");
+        let item = item.map_err(|error| Refusal::raised(py, error).raise(py, &root))?;
+        if index.saturating_mul(BYTES_A_MESSAGE) > limits.conversation {
+            let too_large = Refusal::TooLarge { whole: true, limit: limits.conversation };
+            return Err(too_large.raise(py, "messages"));
+        }
         if index > 0 {
             encoder.out.push(b'\n');
         }
         encoder.start = encoder.out.len();
         encoder.separators = index;
-        let written = encoder.message(&item?);
-        written.map_err(|refusal| refusal.raise(py, &format!("messages[{index}]")))?;
+        encoder.message(&item).map_err(|refusal| refusal.raise(py, &root))?;
         ends.push(encoder.out.len());
     }
     Messages::from_encoded(encoder.out.into(), &ends)
@@ -96,7 +131,7 @@ pub(super) fn messages(value: &Bound<'_, PyAny>, limits: Limits) -> PyResult<Mes
 
 /// Encodes one message.
 pub(super) fn message(value: &Bound<'_, PyAny>) -> PyResult<Message> {
-    let mut encoder = Encoder::unlimited();
+    let mut encoder = Encoder::unstored();
     let written = encoder.message(value);
     written.map_err(|refusal| refusal.raise(value.py(), "message"))?;
     Ok(Message::from_encoded(encoder.out.into()))
@@ -107,7 +142,7 @@ pub(super) fn members<'a, 'py: 'a>(
     py: Python<'py>,
     members: impl Iterator<Item = (&'a str, Bound<'py, PyAny>)>,
 ) -> PyResult<Message> {
-    let mut encoder = Encoder::unlimited();
+    let mut encoder = Encoder::unstored();
     encoder.depth = 1;
     for (name, value) in members {
         encoder.out.push(if encoder.out.is_empty() { b'{' } else { b',' });
@@ -131,8 +166,9 @@ struct Encoder {
 }
 
 impl Encoder {
-    fn unlimited() -> Self {
-        let limits = Limits { message: usize::MAX, conversation: usize::MAX };
+    /// For messages that are not on their way to a store, whose limits come later.
+    fn unstored() -> Self {
+        let limits = Limits { message: MOST_BYTES, conversation: MOST_BYTES };
         Self { out: Vec::with_capacity(128), limits, start: 0, separators: 0, depth: 0 }
     }
 
@@ -153,6 +189,8 @@ impl Encoder {
     }
 
     fn value(&mut self, value: &Bound<'_, PyAny>) -> Written {
+        // Numbers, brackets and commas take room, too: a few small lists in each other are a bomb.
+        self.check_room(8)?;
         if let Ok(text) = value.cast::<PyString>() {
             return self.text(text);
         }
@@ -228,7 +266,7 @@ impl Encoder {
             Ok(digits) => {
                 let digits = digits.cast::<PyString>().map_err(PyErr::from)?;
                 let digits = digits.to_str()?;
-                if digits.len() > MAX_DIGITS {
+                if digits.trim_start_matches('-').len() > MAX_DIGITS {
                     return Err(too_many_digits());
                 }
                 self.check_room(digits.len())?;
@@ -290,8 +328,8 @@ impl Encoder {
     fn mapping_or_model(&mut self, value: &Bound<'_, PyAny>) -> Result<bool, Refusal> {
         let py = value.py();
         if let Ok(mapping) = value.cast::<PyMapping>() {
-            let items = mapping.items()?;
-            let dict = PyDict::from_sequence(items.as_any())?;
+            let items = mapping.items().and_then(|items| PyDict::from_sequence(items.as_any()));
+            let dict = items.map_err(|error| Refusal::raised(py, error))?;
             self.dict(&dict)?;
             return Ok(true);
         }
@@ -299,14 +337,13 @@ impl Encoder {
             return Ok(false);
         }
         let dumped = if value.hasattr(intern!(py, "model_dump"))? {
-            let keywords = PyDict::new(py);
-            keywords.set_item(intern!(py, "mode"), intern!(py, "json"))?;
-            value.call_method(intern!(py, "model_dump"), (), Some(&keywords))?
+            dump_model(value)
         } else if value.hasattr(intern!(py, "to_dict"))? {
-            value.call_method0(intern!(py, "to_dict"))?
+            value.call_method0(intern!(py, "to_dict"))
         } else {
             return Ok(false);
         };
+        let dumped = dumped.map_err(|error| Refusal::raised(py, error))?;
         let Ok(dict) = dumped.cast::<PyDict>() else {
             let problem = format!(
                 "model_dump() or to_dict() of {} returned {}, not a dict",
@@ -337,6 +374,18 @@ impl Encoder {
             return Err(Refusal::TooLarge { whole: true, limit: conversation });
         }
         Ok(())
+    }
+}
+
+/// Calls `model_dump(mode="json")`, or without the mode where it takes none.
+fn dump_model<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let py = value.py();
+    let name = intern!(py, "model_dump");
+    let keywords = PyDict::new(py);
+    keywords.set_item(intern!(py, "mode"), intern!(py, "json"))?;
+    match value.call_method(name, (), Some(&keywords)) {
+        Err(error) if error.is_instance_of::<PyTypeError>(py) => value.call_method0(name),
+        dumped => dumped,
     }
 }
 

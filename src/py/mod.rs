@@ -5,6 +5,7 @@ mod decode;
 mod encode;
 mod error;
 mod message;
+mod messages;
 mod results;
 mod store;
 mod wake;
@@ -17,7 +18,9 @@ mod _core {
     use pyo3::prelude::*;
 
     #[pymodule_export]
-    use super::message::{PyMessage, PyMessages};
+    use super::message::PyMessage;
+    #[pymodule_export]
+    use super::messages::PyMessages;
     #[pymodule_export]
     use super::results::{MemoryInfo, WriteResult};
     #[pymodule_export]

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
+use pyo3::types::PyType;
 
-use super::message::PyMessages;
+use super::messages::PyMessages;
 use crate::store::{Answer, Info, Written};
 
 /// What a write did.
-#[pyclass(frozen, eq, get_all, module = "redember")]
-#[derive(Debug, PartialEq, Eq)]
+#[pyclass(frozen, eq, hash, get_all, module = "redember")]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct WriteResult {
     revision: u64,
     count: usize,
@@ -19,6 +20,16 @@ pub(super) struct WriteResult {
 
 #[pymethods]
 impl WriteResult {
+    #[new]
+    #[pyo3(signature = (revision, count, replayed=false))]
+    fn new(revision: u64, count: usize, replayed: bool) -> Self {
+        Self { revision, count, replayed }
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> (Bound<'py, PyType>, (u64, usize, bool)) {
+        (py.get_type::<Self>(), (self.revision, self.count, self.replayed))
+    }
+
     fn __repr__(&self) -> String {
         let Self { revision, count, replayed } = self;
         let replayed = if *replayed { "True" } else { "False" };
@@ -34,18 +45,34 @@ impl From<Written> for WriteResult {
 }
 
 /// What is known of a memory without reading its messages.
-#[pyclass(frozen, eq, get_all, module = "redember")]
-#[derive(Debug, PartialEq, Eq)]
+#[pyclass(frozen, eq, hash, get_all, module = "redember")]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct MemoryInfo {
     messages: usize,
     revision: u64,
     ttl: Option<Duration>,
     bytes: u64,
-    layout: &'static str,
+    layout: String,
 }
 
 #[pymethods]
 impl MemoryInfo {
+    #[new]
+    fn new(
+        messages: usize,
+        revision: u64,
+        ttl: Option<Duration>,
+        bytes: u64,
+        layout: String,
+    ) -> Self {
+        Self { messages, revision, ttl, bytes, layout }
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> (Bound<'py, PyType>, Fields) {
+        let Self { messages, revision, ttl, bytes, layout } = self.clone();
+        (py.get_type::<Self>(), (messages, revision, ttl, bytes, layout))
+    }
+
     fn __repr__(&self) -> String {
         let Self { messages, revision, ttl, bytes, layout } = self;
         let ttl = ttl.map_or("None".to_owned(), |ttl| format!("{:.3} s", ttl.as_secs_f64()));
@@ -59,9 +86,12 @@ impl MemoryInfo {
 impl From<Info> for MemoryInfo {
     fn from(info: Info) -> Self {
         let Info { messages, revision, ttl, bytes, layout } = info;
-        Self { messages, revision, ttl, bytes, layout }
+        Self { messages, revision, ttl, bytes, layout: layout.to_owned() }
     }
 }
+
+/// The fields of a [`MemoryInfo`], in order.
+type Fields = (usize, u64, Option<Duration>, u64, String);
 
 /// Turns an answer into what Python callers get.
 pub(super) fn to_python(py: Python<'_>, answer: Answer) -> PyResult<Bound<'_, PyAny>> {

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::file::{FileOptions, FileStore};
 use crate::in_memory::{InMemoryOptions, InMemoryStore};
 use crate::keyspace::{Keyspace, MemoryId};
-use crate::message::Limits;
+use crate::messages::Limits;
 use crate::options::{ClientOptions, Endpoint, Protocol, Secret};
 use crate::store::{Mode, RedisStore, Scan, StoreOptions, Verb, Write};
 
@@ -327,7 +327,7 @@ fn whole<T: for<'a, 'py> FromPyObject<'a, 'py>>(
     value: &Bound<'_, PyAny>,
 ) -> PyResult<T> {
     value.extract().map_err(|_| {
-        let error = Error::invalid(format!("{name} must be a whole number, 0 or more"));
+        let error = Error::invalid(format!("{name} must be a whole number from 0 to 2**64 - 1"));
         exception(value.py(), &error)
     })
 }

@@ -1,5 +1,9 @@
 -- Takes the last message away. The caller has read it: ARGV 5 is the revision it was read at.
--- ARGV: 6 bytes of the message with its separator, 7 what is left of the last chunk ('' nothing).
+-- ARGV: 6 bytes of the message with its separator, 7 what is left of the last chunk ('' nothing),
+-- 8 the birth of the memory that was read: one made anew may have come to the same revision.
+if born ~= ARGV[8] then
+  return { 2, tonumber(rev), tonumber(count) }
+end
 if count + 0 == 0 then
   return { 5, tonumber(rev), 0 }
 end

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::message::{Message, Messages};
+use crate::message::Message;
+use crate::messages::Messages;
 
 /// The answer to a verb.
 #[derive(Debug, Clone)]

@@ -2,13 +2,12 @@
 //!
 //! A bare `DEL` looks harmless to repeat and is not: if its reply is lost and the memory is written
 //! anew, the repetition deletes what nobody asked to delete. So the script deletes only the memory
-//! (by its birth) at the revision that was read; where that has changed, the plan reads again.
+//! whose header is the one that was read; where it has changed, the plan reads again.
 
 use bytes::Bytes;
 
 use super::Answer;
 use super::read::read_header;
-use super::redis_store::command;
 use crate::error::Result;
 use crate::layout::Header;
 use crate::plan::{Command, Plan, Replies, Reply, Request, Step};
@@ -17,29 +16,26 @@ use crate::script;
 pub(super) struct Delete {
     key: Bytes,
     request: Request,
-    /// Birth of the memory that was read.
-    found: Option<Box<str>>,
 }
 
 impl Delete {
     pub(super) fn new(key: Bytes) -> Self {
-        Self { request: Request::read([read_header(&key)]), key, found: None }
+        Self { request: Request::read([read_header(&key)]), key }
     }
 
     fn read(&mut self, mut replies: Replies) -> Result<Step> {
         let Some(line) = replies.take()?.text()? else {
             return Ok(Step::Done(Answer::Bool(false)));
         };
-        self.request = match Header::parse(&line) {
-            Ok(header) => {
-                let args = vec![header.born.to_string().into(), header.revision.to_string().into()];
-                self.found = Some(header.born);
-                let key = self.key.clone();
-                Request::write([Command::Script { script: &script::DELETE, key, args }])
-            }
-            // A damaged memory can only be got rid of as a whole.
-            Err(_) => Request::write([command("DEL", &self.key, [])]),
+        // A damaged memory of ours can be deleted, and one of a later version; nothing else.
+        let born = match Header::parse(&line) {
+            Ok(header) => header.born.to_string(),
+            Err(_) if line.starts_with(b"redember:") => String::new(),
+            Err(error) => return Err(error),
         };
+        let args = vec![line, born.into()];
+        let key = self.key.clone();
+        self.request = Request::write([Command::Script { script: &script::DELETE, key, args }]);
         Ok(Step::Again)
     }
 }

@@ -121,7 +121,8 @@ mod tests {
     use super::*;
     use crate::error::ErrorKind;
     use crate::keyspace::MemoryId;
-    use crate::message::{Message, Messages};
+    use crate::message::Message;
+    use crate::messages::Messages;
     use crate::store::Mode;
 
     fn key(name: &str, message: &str) -> Key {

@@ -23,7 +23,7 @@ pub use redis_store::{RedisStore, StoreOptions};
 pub use writer::{Lane, Writer};
 
 use crate::keyspace::MemoryId;
-use crate::message::Messages;
+use crate::messages::Messages;
 
 /// One call on a store.
 #[derive(Debug, Clone)]
@@ -77,6 +77,22 @@ pub enum Mode {
 }
 
 impl Verb {
+    /// Returns the memory it is about, if it is about one.
+    pub fn memory(&self) -> Option<&MemoryId> {
+        match self {
+            Self::Load(id)
+            | Self::Tail(id, _)
+            | Self::Pop(id)
+            | Self::Delete(id)
+            | Self::Exists(id)
+            | Self::Count(id)
+            | Self::Info(id)
+            | Self::Touch(id) => Some(id),
+            Self::Write(write) => Some(&write.id),
+            Self::Page(_) | Self::Ping => None,
+        }
+    }
+
     /// Returns the verb's name as callers know it.
     pub fn name(&self) -> &'static str {
         match self {

@@ -13,7 +13,8 @@ use super::write::{Identity, Status, stale};
 use super::{Answer, Writer};
 use crate::error::{Error, Result};
 use crate::layout::Header;
-use crate::message::{Message, Messages};
+use crate::message::Message;
+use crate::messages::Messages;
 use crate::plan::{Command, Plan, Replies, Reply, Request, Step};
 use crate::script;
 
@@ -48,6 +49,7 @@ impl Pop {
         let mut args = identity.arguments(&self.options, Some(header.revision));
         args.push((last.as_bytes().len() + 1).to_string().into());
         args.push(chunk.slice(..rest));
+        args.push(header.born.to_string().into());
         let key = self.key.clone();
         self.request = Request::write([Command::Script { script: &script::POP, key, args }]);
         self.taking = Some((last, identity));

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::redis_store::{StoreOptions, command};
 use super::{Answer, Info};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::layout::{Header, read_log, read_log_tail};
 use crate::plan::{Command, Once, Plan, Replies, Request};
 use crate::script;
@@ -16,15 +16,28 @@ const LAST: Bytes = Bytes::from_static(b"-1");
 
 /// Reads a whole memory in one round trip.
 pub(super) fn load(options: &StoreOptions, key: &Bytes) -> Box<dyn Plan> {
+    let limit = options.limits.conversation;
     let read = command("LRANGE", key, [FIRST, LAST]);
-    Once::boxed(refreshing(options, key, read), |mut replies| {
+    Once::boxed(refreshing(options, key, read), move |mut replies| {
         let elements = replies.take()?.texts()?;
-        let found = !elements.is_empty();
-        found
-            .then(|| read_log(elements).map(|(_, messages)| messages))
-            .transpose()
-            .map(Answer::Messages)
+        if elements.is_empty() {
+            return Ok(Answer::Messages(None));
+        }
+        let (_, messages) = read_log(elements)?;
+        check_size(messages.size(), limit)?;
+        Ok(Answer::Messages(Some(messages)))
     })
+}
+
+fn check_size(size: usize, limit: usize) -> Result<()> {
+    if size <= limit {
+        return Ok(());
+    }
+    let message = format!(
+        "the conversation takes {size} bytes of JSON, the limit is {limit}: raise \
+         max_conversation_bytes, or read the end of it with tail"
+    );
+    Err(Error::new(ErrorKind::TooLarge, message))
 }
 
 /// Reads the last `count` messages in one round trip, and little more of the memory than those.
@@ -50,8 +63,8 @@ fn refreshing(options: &StoreOptions, key: &Bytes, read: Command) -> Request {
 }
 
 pub(super) fn exists(key: &Bytes) -> Box<dyn Plan> {
-    Once::boxed(Request::read([command("EXISTS", key, [])]), |mut replies| {
-        Ok(Answer::Bool(replies.take()?.integer()? == 1))
+    Once::boxed(Request::read([read_header(key)]), |mut replies| {
+        Ok(Answer::Bool(header(&mut replies)?.is_some()))
     })
 }
 

@@ -9,7 +9,7 @@ use super::{Answer, Mode, Verb, Write, Writer};
 use super::{delete, list, pop, read, write};
 use crate::error::{Error, ErrorKind, Result};
 use crate::keyspace::{Keyspace, MemoryId};
-use crate::message::{Limits, Messages};
+use crate::messages::{Limits, Messages};
 use crate::plan::{Command, Once, Plan, Request};
 use crate::script;
 

@@ -34,8 +34,9 @@ pub(super) enum Identity {
 impl Identity {
     /// Returns the identity of `write` in the memory under `key`.
     fn of(write: &Write, key: &Bytes, writer: &Arc<Writer>) -> Self {
-        if let Some((lane, number)) = write.idempotency_key.as_deref().and_then(split_op_id) {
-            return Self::Given { lane: lane.into(), token: number.into(), seconds: LANE_SECONDS };
+        if let Some((lane, token)) = write.idempotency_key.as_deref().and_then(split_op_id) {
+            let seconds = if lane.starts_with('i') { KEY_SECONDS } else { LANE_SECONDS };
+            return Self::Given { lane: lane.into(), token: token.into(), seconds };
         }
         match Key::of(write) {
             None => Self::Own(writer.lane(key)),
@@ -78,13 +79,17 @@ impl Identity {
     }
 }
 
-/// Splits an operation id of an earlier write: `w<name>.<lane>:<number>`.
-fn split_op_id(key: &str) -> Option<(&str, &str)> {
-    let (lane, number) = key.split_once(':')?;
-    let (name, index) = lane.strip_prefix('w')?.split_once('.')?;
+/// Splits an operation id of an earlier write: `w<name>.<lane>:<number>`, or two digests of a key
+/// and its messages, `i<key>:<messages>`.
+fn split_op_id(id: &str) -> Option<(&str, &str)> {
+    let (lane, token) = id.split_once(':')?;
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    let named = URL_SAFE_NO_PAD.decode(name).is_ok_and(|name| name.len() == 9);
-    (named && digits(index) && digits(number)).then_some((lane, number))
+    let bytes = |text: &str| URL_SAFE_NO_PAD.decode(text).map_or(0, |bytes| bytes.len());
+    let ours = match lane.strip_prefix('w').and_then(|name| name.split_once('.')) {
+        Some((name, index)) => bytes(name) == 9 && digits(index) && digits(token),
+        None => lane.strip_prefix('i').is_some_and(|key| bytes(key) == 16) && bytes(token) == 16,
+    };
+    ours.then_some((lane, token))
 }
 
 /// Returns the plan of a save or an append.
@@ -253,7 +258,11 @@ impl Status {
 pub(crate) fn conflict(actual: u64) -> Error {
     Error::new(
         ErrorKind::Conflict { actual },
-        format!("the memory is at revision {actual}: load it again and repeat the change"),
+        if actual == 0 {
+            "there is no such memory: leave if_revision out, or pass 0, to make it".to_owned()
+        } else {
+            format!("the memory is at revision {actual}: load it again and repeat the change")
+        },
     )
 }
 
@@ -283,6 +292,8 @@ mod tests {
     fn only_an_operation_id_is_read_as_one() {
         let id = "wAAAAAAAAAAAA.3:17";
         assert_eq!(split_op_id(id), Some(("wAAAAAAAAAAAA.3", "17")));
+        let digest = "A".repeat(22);
+        assert!(split_op_id(&format!("i{digest}:{digest}")).is_some());
         for key in ["", "order-17", "w:1", "wAAAA.3:17", "wAAAAAAAAAAAA.3:", "wAAAAAAAAAAAA.x:1"] {
             assert_eq!(split_op_id(key), None, "{key}");
         }

@@ -8,10 +8,10 @@
 //! Lanes are per memory: as long as nobody in this process writes to one memory at the same time,
 //! that memory sees a single lane, and its header stays short.
 
-use std::collections::HashMap;
-use std::fmt::Write as _;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -19,15 +19,24 @@ use bytes::Bytes;
 
 use crate::error::{Error, Result};
 
+/// How long a retired lane rests: a minute longer than servers remember its last write.
+const REST: Duration = Duration::from_secs(660);
+
 /// Names this process's writes to a server.
 #[derive(Debug)]
 pub struct Writer {
     name: String,
     sequence: AtomicU64,
-    /// Lanes in use, one bit each, of every memory that is being written to.
-    busy: Mutex<HashMap<Bytes, u64>>,
-    /// Next lane beyond the 64 that a memory's bits can name.
-    spare: AtomicU64,
+    lanes: Mutex<Lanes>,
+}
+
+/// Lanes in use.
+#[derive(Debug, Default)]
+struct Lanes {
+    /// One bit each, of every memory that is being written to.
+    busy: HashMap<Bytes, Vec<u64>>,
+    /// Lanes that rest, and since when; the longest first.
+    retired: VecDeque<(Instant, Bytes, usize)>,
 }
 
 /// One write's place: lane and number, held until the write is over.
@@ -35,9 +44,10 @@ pub struct Writer {
 pub struct Lane {
     writer: Arc<Writer>,
     key: Bytes,
-    bit: Option<u32>,
+    index: usize,
     name: String,
     number: u64,
+    retired: bool,
 }
 
 impl Writer {
@@ -55,38 +65,49 @@ impl Writer {
         Ok(Arc::new(Self {
             name: URL_SAFE_NO_PAD.encode(random),
             sequence: AtomicU64::new(1),
-            busy: Mutex::default(),
-            spare: AtomicU64::new(64),
+            lanes: Mutex::default(),
         }))
     }
 
     /// Takes the lowest lane of `key` that no other write holds.
     pub fn lane(self: &Arc<Self>, key: &Bytes) -> Lane {
-        let bit = {
-            let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
-            let lanes = busy.entry(key.clone()).or_default();
-            let free = lanes.trailing_ones();
-            (free < u64::BITS).then(|| {
-                *lanes |= 1 << free;
-                free
-            })
-        };
+        let index = self.lock().take(key, Instant::now());
         // Relaxed: the number only has to grow, and the lane orders the writes that share it.
-        let lane = bit.map_or_else(|| self.spare.fetch_add(1, Ordering::Relaxed), u64::from);
         let number = self.sequence.fetch_add(1, Ordering::Relaxed);
-        let mut name = String::with_capacity(self.name.len() + 4);
-        // Writing to a String cannot fail.
-        let _ = write!(name, "w{}.{lane}", self.name);
-        Lane { writer: self.clone(), key: key.clone(), bit, name, number }
+        let name = format!("w{}.{index}", self.name);
+        Lane { writer: self.clone(), key: key.clone(), index, name, number, retired: false }
     }
 
-    fn release(&self, key: &Bytes, bit: u32) {
-        let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(lanes) = busy.get_mut(key) {
-            *lanes &= !(1 << bit);
-            if *lanes == 0 {
-                busy.remove(key);
-            }
+    fn lock(&self) -> MutexGuard<'_, Lanes> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Lanes {
+    fn take(&mut self, key: &Bytes, now: Instant) -> usize {
+        let rested = |(since, ..): &&(Instant, Bytes, usize)| now.duration_since(*since) > REST;
+        let rested = self.retired.iter().take_while(rested).count();
+        for (_, key, index) in self.retired.drain(..rested).collect::<Vec<_>>() {
+            self.release(&key, index);
+        }
+        let words = self.busy.entry(key.clone()).or_default();
+        let free = words.iter().position(|word| *word != u64::MAX).unwrap_or(words.len());
+        if free == words.len() {
+            words.push(0);
+        }
+        let Some(word) = words.get_mut(free) else { return 0 };
+        let bit = word.trailing_ones();
+        *word |= 1 << bit;
+        free * 64 + bit as usize
+    }
+
+    fn release(&mut self, key: &Bytes, index: usize) {
+        let Some(words) = self.busy.get_mut(key) else { return };
+        if let Some(word) = words.get_mut(index / 64) {
+            *word &= !(1 << (index % 64));
+        }
+        if words.iter().all(|word| *word == 0) {
+            self.busy.remove(key);
         }
     }
 }
@@ -102,19 +123,22 @@ impl Lane {
         self.number
     }
 
-    /// Keeps the lane from ever being used again.
+    /// Lets the lane rest after this write.
     ///
     /// After a write whose outcome is unknown, the lane's last number on the server tells whether
     /// it was applied; the next write of this lane would wipe that out.
     pub fn retire(&mut self) {
-        self.bit = None;
+        self.retired = true;
     }
 }
 
 impl Drop for Lane {
     fn drop(&mut self) {
-        if let Some(bit) = self.bit {
-            self.writer.release(&self.key, bit);
+        let mut lanes = self.writer.lock();
+        if self.retired {
+            lanes.retired.push_back((Instant::now(), self.key.clone(), self.index));
+        } else {
+            lanes.release(&self.key, self.index);
         }
     }
 }
@@ -137,11 +161,11 @@ mod tests {
         assert_eq!(next.name(), name);
         assert!(next.number() > at_once.number());
         drop((next, at_once));
-        assert!(writer.busy.lock().unwrap().is_empty());
+        assert!(writer.lock().busy.is_empty());
     }
 
     #[test]
-    fn a_retired_lane_is_never_used_again() {
+    fn a_retired_lane_rests_until_servers_have_forgotten_it() {
         let writer = Writer::new().unwrap();
         let key = Bytes::from("a");
         let mut lane = writer.lane(&key);
@@ -149,14 +173,18 @@ mod tests {
         lane.retire();
         drop(lane);
         assert_ne!(writer.lane(&key).name(), name);
+        let later = Instant::now() + REST + Duration::from_secs(1);
+        assert_eq!(writer.lock().take(&key, later), 0);
     }
 
     #[test]
-    fn more_writes_at_once_than_bits_still_get_lanes_of_their_own() {
+    fn many_writes_at_once_get_lanes_of_their_own_and_give_them_back() {
         let writer = Writer::new().unwrap();
         let key = Bytes::from("a");
         let lanes: Vec<Lane> = (0..200).map(|_| writer.lane(&key)).collect();
         let names: std::collections::HashSet<&str> = lanes.iter().map(Lane::name).collect();
         assert_eq!(names.len(), 200);
+        drop(lanes);
+        assert!(writer.lane(&key).name().ends_with(".0"));
     }
 }

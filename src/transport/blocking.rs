@@ -4,7 +4,7 @@
 //! fast as the kernel allows, survives a fork, and lets Ctrl-C through.
 
 use super::pool::Pool;
-use super::{stream, transient_failure};
+use super::{is_demoted, stream, transient_failure};
 use crate::call::{Call, Failure, Interrupt, Retry};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{Plan, Reply, Request, Step};
@@ -22,9 +22,9 @@ pub(crate) fn drive(
 ) -> Result<Answer> {
     loop {
         let replies = ask(plan, pool, call, interrupt)?;
-        match plan.advance(replies).map_err(|error| call.report(&error, false))? {
+        match plan.advance(replies).map_err(|error| call.fail(&error, false, || plan.op_id()))? {
             Step::Done(answer) => return Ok(answer),
-            Step::Again => {}
+            Step::Again => call.next_request(),
         }
     }
 }
@@ -39,14 +39,14 @@ fn ask(
     loop {
         call.attempt();
         let failure = match attempt(plan.request(), pool, call, interrupt) {
-            Ok(replies) => match transient_failure(&replies) {
+            Ok(replies) => match transient_failure(plan.request(), &replies) {
                 None => return Ok(replies),
                 Some(failure) => failure,
             },
             Err(failure) => failure,
         };
         let writes = plan.request().writes;
-        let pause = call.after(failure, writes, || plan.op_id())?;
+        let pause = call.after(&failure, writes, || plan.op_id())?;
         if stream::pause(pause, interrupt).is_err() {
             return Err(call.report(&Error::new(ErrorKind::Interrupted, "interrupted"), false));
         }
@@ -67,6 +67,8 @@ fn attempt(
     let replies =
         connection.exchange(pool.options(), request, call.form(), call.deadline(), interrupt);
     match &replies {
+        // A primary that has become a replica: the next connection may find the new one.
+        Ok(replies) if is_demoted(replies) => pool.drop_idle(),
         Ok(_) => lease.keep(),
         // One that lay idle was dead, so the server was away: the others are dead, too.
         Err(failure) if failure.retry == Retry::AtOnce => pool.drop_idle(),

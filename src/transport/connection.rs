@@ -25,8 +25,8 @@ const KEPT_WRITE_BUFFER: usize = 64 << 10;
 pub(super) struct Connection {
     stream: BufReader<Stream>,
     out: Vec<u8>,
-    /// Whether it has answered a request since it was taken from the pool.
-    pub(super) reused: bool,
+    /// Whether it has answered a caller's request before.
+    proven: bool,
 }
 
 impl Connection {
@@ -41,7 +41,7 @@ impl Connection {
             failure(options, "cannot connect to", &error, sent, Retry::Later)
         })?;
         let stream = BufReader::with_capacity(READ_BUFFER, stream);
-        let mut connection = Self { stream, out: Vec::new(), reused: false };
+        let mut connection = Self { stream, out: Vec::new(), proven: false };
         // One round trip before anything of the caller's is sent: a server that is full, or wants a
         // password, says so to whatever comes first.
         let greeting = handshake(options);
@@ -56,7 +56,7 @@ impl Connection {
                 return Err(Failure::before_sending(error, retry));
             }
         }
-        connection.reused = false;
+        connection.proven = false;
         Ok(connection)
     }
 
@@ -87,7 +87,7 @@ impl Connection {
                 }
             }
         }
-        self.reused = true;
+        self.proven = true;
         Ok(replies)
     }
 
@@ -101,7 +101,7 @@ impl Connection {
         self.out.clear();
         commands.clone().for_each(|command| pack(&mut self.out, command, form));
         // A connection from the pool may have been closed by the server while it lay idle.
-        let retry = if self.reused { Retry::AtOnce } else { Retry::Later };
+        let retry = if self.proven { Retry::AtOnce } else { Retry::Later };
         let lost = |error| failure(options, "lost the connection to", &error, true, retry);
         self.stream.get_mut().write_all(&self.out).map_err(lost)?;
         self.out.shrink_to(KEPT_WRITE_BUFFER);
@@ -144,6 +144,12 @@ fn failure(
 ) -> Failure {
     if Interrupted::is(error) {
         let error = Error::new(ErrorKind::Interrupted, "interrupted");
+        return Failure { error, sent, retry: Retry::Never, timed_out: false };
+    }
+    if error.kind() == io::ErrorKind::InvalidData {
+        // Nothing that a second attempt could heal, and a large reply would be sent again.
+        let kind = if sent { ErrorKind::Server } else { ErrorKind::Unavailable };
+        let error = Error::new(kind, format!("Redis at {options}: {error}"));
         return Failure { error, sent, retry: Retry::Never, timed_out: false };
     }
     let (what, cause) = match error.kind() {

@@ -15,7 +15,7 @@ pub use pool::Status;
 use crate::call::{Failure, Retry};
 use crate::error::{Error, ErrorKind};
 use crate::options::ClientOptions;
-use crate::plan::Reply;
+use crate::plan::{Reply, Request};
 use crate::refusal::{is_transient, refused};
 
 pub(crate) use pool::Pool;
@@ -35,12 +35,18 @@ pub(crate) fn closed() -> Error {
 
 /// Takes out the failure among the replies that another attempt may heal, if there is one.
 ///
-/// Such a reply says that nothing was applied, so no doubt is left.
-fn transient_failure(replies: &[Reply]) -> Option<Failure> {
+/// Such a reply says that nothing was applied, unless other commands were sent with it.
+fn transient_failure(request: &Request, replies: &[Reply]) -> Option<Failure> {
+    let sent = request.commands.len() > 1;
     replies.iter().find_map(|reply| match reply {
         Reply::Error(error) if is_transient(error) => {
-            Some(Failure::before_sending(refused(error), Retry::Later))
+            Some(Failure { sent, ..Failure::before_sending(refused(error), Retry::Later) })
         }
         _ => None,
     })
+}
+
+/// Returns whether the server says that it is a replica now.
+fn is_demoted(replies: &[Reply]) -> bool {
+    replies.iter().any(|reply| matches!(reply, Reply::Error(error) if error.code == "READONLY"))
 }

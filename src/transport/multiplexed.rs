@@ -4,7 +4,8 @@
 //! pool many times over. Two connections keep a small request from queueing behind a large reply.
 //! A connection whose attempt failed or timed out is thrown away: redis-rs would go on using it.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
@@ -13,10 +14,9 @@ use redis::{
     AsyncConnectionConfig, Cmd, ConnectionAddr, IntoConnectionInfo, Pipeline, ProtocolVersion,
     RedisConnectionInfo, RedisError, Value,
 };
-use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout_at};
 
-use super::{closed, transient_failure, unreachable};
+use super::{closed, is_demoted, transient_failure, unreachable};
 use crate::call::{Call, Failure, PATIENCE, Retry};
 use crate::error::{Error, Result};
 use crate::options::{ClientOptions, Endpoint, Protocol};
@@ -31,8 +31,28 @@ const CONNECTIONS: usize = 2;
 #[derive(Debug)]
 pub(crate) struct Links {
     options: ClientOptions,
-    slots: [Mutex<Option<Link>>; CONNECTIONS],
+    slots: [Slot; CONNECTIONS],
     turn: AtomicUsize,
+    closed: AtomicBool,
+}
+
+/// The place of one connection.
+#[derive(Debug, Default)]
+struct Slot {
+    link: Mutex<Option<Link>>,
+    /// Held by the task that is opening the connection; the others wait for it here.
+    opening: tokio::sync::Mutex<()>,
+}
+
+impl Slot {
+    fn current(&self) -> MutexGuard<'_, Option<Link>> {
+        self.link.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Drops a connection, unless another has taken its place.
+    fn drop_link(&self, failed: &Link) {
+        self.current().take_if(|link| link.opened == failed.opened);
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -45,16 +65,15 @@ struct Link {
 impl Links {
     /// Makes the links; none is open yet.
     pub(crate) fn new(options: ClientOptions) -> Self {
-        Self { options, slots: Default::default(), turn: AtomicUsize::new(0) }
+        let (slots, turn) = Default::default();
+        Self { options, slots, turn, closed: AtomicBool::new(false) }
     }
 
     /// Closes every connection.
     pub(crate) fn close(&self) {
-        for slot in &self.slots {
-            if let Ok(mut slot) = slot.try_lock() {
-                slot.take();
-            }
-        }
+        // Release and acquire: a task that opens a connection meanwhile sees the flag afterwards.
+        self.closed.store(true, Ordering::Release);
+        self.slots.iter().for_each(|slot| drop(slot.current().take()));
     }
 
     async fn attempt(&self, request: &Request, call: &Call) -> Result<Vec<Reply>, Failure> {
@@ -69,14 +88,20 @@ impl Links {
         match timeout_at(deadline.into(), exchange(&mut link.connection, request, call.form()))
             .await
         {
-            Ok(Ok(replies)) => Ok(replies),
+            Ok(Ok(replies)) => {
+                // A primary that has become a replica: the next connection may find the new one.
+                if is_demoted(&replies) {
+                    slot.drop_link(&link);
+                }
+                Ok(replies)
+            }
             Ok(Err(error)) => {
-                drop_link(slot, &link).await;
+                slot.drop_link(&link);
                 let error = unreachable(&self.options, "lost the connection to", brief(&error));
                 Err(Failure { error, sent: true, retry: Retry::AtOnce, timed_out: false })
             }
             Err(_) => {
-                drop_link(slot, &link).await;
+                slot.drop_link(&link);
                 let error = unreachable(&self.options, "no answer from", "timed out");
                 Err(Failure { error, sent: true, retry: Retry::Later, timed_out: true })
             }
@@ -84,43 +109,51 @@ impl Links {
     }
 
     /// Returns the connection of a slot, opening one if there is none.
-    async fn link(&self, slot: &Mutex<Option<Link>>, deadline: Instant) -> Result<Link, Failure> {
-        let timed_out = || unreachable(&self.options, "cannot connect to", "timed out");
-        let later = |error| Failure::before_sending(error, Retry::Later);
+    async fn link(&self, slot: &Slot, deadline: Instant) -> Result<Link, Failure> {
+        let timed_out = || Failure {
+            error: unreachable(&self.options, "cannot connect to", "timed out"),
+            sent: false,
+            retry: Retry::Later,
+            timed_out: true,
+        };
         let opening = async {
-            let mut slot = slot.lock().await;
-            if let Some(link) = slot.as_ref() {
-                return Ok(link.clone());
+            if let Some(link) = slot.current().clone() {
+                return Ok(link);
+            }
+            let _turn = slot.opening.lock().await;
+            if let Some(link) = slot.current().clone() {
+                return Ok(link);
             }
             let connection = open(&self.options).await.map_err(|error| self.refusal(&error))?;
+            if self.closed.load(Ordering::Acquire) {
+                return Err(Failure::before_sending(closed(), Retry::Never));
+            }
             let link = Link { connection, opened: Instant::now() };
-            *slot = Some(link.clone());
+            *slot.current() = Some(link.clone());
             Ok(link)
         };
-        timeout_at(deadline.into(), opening).await.unwrap_or_else(|_| Err(later(timed_out())))
+        timeout_at(deadline.into(), opening).await.unwrap_or_else(|_| Err(timed_out()))
     }
 
     /// Makes the failure for a connection that could not be opened.
     fn refusal(&self, error: &RedisError) -> Failure {
-        let code = match error.kind() {
-            redis::ErrorKind::AuthenticationFailed => Some("WRONGPASS"),
-            _ => error.code(),
+        let reply = match (error.kind(), error.code()) {
+            // redis-rs gives these two no code.
+            (redis::ErrorKind::AuthenticationFailed, _) => Some("WRONGPASS"),
+            (redis::ErrorKind::RESP3NotSupported, _) => Some("ERR unknown command HELLO"),
+            (_, code) => code.filter(|_| !error.is_io_error()),
         };
-        match code {
-            Some(code) if !error.is_io_error() => {
-                let detail = error.detail().unwrap_or_default().to_owned();
-                let reply = ServerError { code: code.to_owned(), detail };
-                let retry = if is_transient(&reply) { Retry::Later } else { Retry::Never };
-                let error = refused(&reply);
-                let options = &self.options;
-                let message = format!("Redis at {options} refused the connection: {error}");
-                Failure::before_sending(Error::new(error.kind().clone(), message), retry)
-            }
-            _ => {
-                let error = unreachable(&self.options, "cannot connect to", brief(error));
-                Failure::before_sending(error, Retry::Later)
-            }
-        }
+        let Some(reply) = reply else {
+            let error = unreachable(&self.options, "cannot connect to", brief(error));
+            return Failure::before_sending(error, Retry::Later);
+        };
+        let detail = error.detail().unwrap_or_default();
+        let reply = ServerError::parse(&format!("{reply} {detail}"));
+        let retry = if is_transient(&reply) { Retry::Later } else { Retry::Never };
+        let error = refused(&reply);
+        let options = &self.options;
+        let message = format!("Redis at {options} refused the connection: {error}");
+        Failure::before_sending(Error::new(error.kind().clone(), message), retry)
     }
 }
 
@@ -136,34 +169,35 @@ pub(crate) async fn drive(
 ) -> Result<Answer> {
     loop {
         if is_closed() {
-            return Err(call.report(&closed(), false));
+            return Err(call.fail(&closed(), false, || plan.op_id()));
         }
         call.attempt();
         let failure = match links.attempt(plan.request(), call).await {
-            Ok(replies) => match transient_failure(&replies) {
-                None => match plan.advance(replies).map_err(|error| call.report(&error, false))? {
-                    Step::Done(answer) => return Ok(answer),
-                    Step::Again => continue,
-                },
+            Ok(replies) => match transient_failure(plan.request(), &replies) {
+                None => {
+                    let step = plan.advance(replies);
+                    match step.map_err(|error| call.fail(&error, false, || plan.op_id()))? {
+                        Step::Done(answer) => return Ok(answer),
+                        Step::Again => call.next_request(),
+                    }
+                    continue;
+                }
                 Some(failure) => failure,
             },
             Err(failure) => failure,
         };
         let writes = plan.request().writes;
-        let pause = call.after(failure, writes, || plan.op_id())?;
+        let pause = call.after(&failure, writes, || plan.op_id())?;
         sleep(pause).await;
     }
 }
 
-/// Leaves time for another attempt, but never less than [`PATIENCE`] for this one.
+/// Leaves time for more attempts, but never less than [`PATIENCE`] for this one: redis-rs does not
+/// tell a reply that is on its way from silence.
 fn attempt_deadline(deadline: Instant) -> Instant {
     let now = Instant::now();
     let left = deadline.saturating_duration_since(now);
-    now + (left / 2).max(PATIENCE).min(left)
-}
-
-async fn drop_link(slot: &Mutex<Option<Link>>, failed: &Link) {
-    slot.lock().await.take_if(|link| link.opened == failed.opened);
+    now + (left / 3).max(PATIENCE).min(left)
 }
 
 async fn open(options: &ClientOptions) -> Result<MultiplexedConnection, RedisError> {

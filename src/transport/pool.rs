@@ -41,6 +41,15 @@ struct Idle {
     since: Instant,
 }
 
+impl State {
+    /// Drops the connections that lay idle for too long or lived for too long.
+    fn drop_old(&mut self, now: Instant) {
+        let before = self.idle.len();
+        self.idle.retain(|idle| now - idle.since < MAX_IDLE && now - idle.opened < MAX_LIFE);
+        self.open -= before - self.idle.len();
+    }
+}
+
 /// How many connections a pool has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Status {
@@ -78,15 +87,9 @@ impl Pool {
                 return Err(Failure::before_sending(closed(), Retry::Never));
             }
             let now = Instant::now();
-            while let Some(idle) = state.idle.pop() {
-                if now - idle.since < MAX_IDLE && now - idle.opened < MAX_LIFE {
-                    return Ok(Lease {
-                        pool: self,
-                        connection: Some(idle.connection),
-                        opened: idle.opened,
-                    });
-                }
-                state.open -= 1;
+            state.drop_old(now);
+            if let Some(Idle { connection, opened, .. }) = state.idle.pop() {
+                return Ok(Lease { pool: self, connection: Some(connection), opened });
             }
             if state.open < self.options.pool_size {
                 state.open += 1;
@@ -101,11 +104,13 @@ impl Pool {
             }
             let slice = SLICE.min(deadline - now);
             let waited = self.freed.wait_timeout(state, slice);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            // The lock is let go first: the interpreter may be waiting for it, and we for that.
+            drop(waited.unwrap_or_else(PoisonError::into_inner));
             if interrupt() {
                 let error = Error::new(ErrorKind::Interrupted, "interrupted");
                 return Err(Failure::before_sending(error, Retry::Never));
             }
+            state = self.lock();
         }
     }
 

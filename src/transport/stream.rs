@@ -3,10 +3,11 @@
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
+use socket2::{Domain, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 
 use crate::call::{Interrupt, PATIENCE};
 use crate::options::Endpoint;
@@ -58,7 +59,7 @@ impl Stream {
     ) -> io::Result<Self> {
         let socket = match endpoint {
             Endpoint::Unix(path) => {
-                let socket = UnixStream::connect(path)?;
+                let socket = connect_unix(path, deadline, interrupt)?;
                 socket.set_read_timeout(Some(SLICE))?;
                 socket.set_write_timeout(Some(SLICE))?;
                 Kind::Unix(socket)
@@ -142,6 +143,25 @@ impl Write for Stream {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+fn connect_unix(path: &Path, deadline: Instant, interrupt: Interrupt) -> io::Result<UnixStream> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    let address = SockAddr::unix(path)?;
+    socket.set_nonblocking(true)?;
+    // A unix socket whose server is behind with accepting says so at once, again and again.
+    let until = deadline.min(Instant::now() + PATIENCE);
+    while let Err(error) = socket.connect(&address) {
+        if error.kind() != io::ErrorKind::WouldBlock {
+            return Err(error);
+        }
+        if Instant::now() >= until {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        pause(Duration::from_millis(10), interrupt)?;
+    }
+    socket.set_nonblocking(false)?;
+    Ok(socket.into())
 }
 
 fn connect_tcp(

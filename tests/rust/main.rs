@@ -17,7 +17,8 @@ use bytes::Bytes;
 use redember::client::Client;
 use redember::error::ErrorKind;
 use redember::keyspace::{Keyspace, MemoryId};
-use redember::message::{Limits, Message, Messages};
+use redember::message::Message;
+use redember::messages::{Limits, Messages};
 use redember::options::ClientOptions;
 use redember::store::{Answer, Mode, RedisStore, Scan, StoreOptions, Verb, Write, Written};
 
