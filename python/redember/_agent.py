@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, Self
 
@@ -77,7 +77,8 @@ class Agent(Builder):
             LongMemoryIdRequiredError: There is a backend, but no id.
             BackendError: The long memory could not be loaded, so the model was not asked; or the
                 turn could not be stored.
-            AgentError: The model returned something other than an answer in text.
+            AgentError: The model returned something other than an answer in text, or asked the
+                agent that was asking it.
         """
         self._require_memory_id()
         asked = question(text)
@@ -98,7 +99,7 @@ class Agent(Builder):
             return reply
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _alone(self) -> Generator[None, None, None]:
         if not self._settings.remembers:
             yield
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Self
@@ -76,7 +76,8 @@ class AsyncAgent(Builder):
             LongMemoryIdRequiredError: There is a backend, but no id.
             BackendError: The long memory could not be loaded, so the model was not asked; or the
                 turn could not be stored.
-            AgentError: The model returned something other than an answer in text.
+            AgentError: The model returned something other than an answer in text, or asked the
+                agent that was asking it.
         """
         self._require_memory_id()
         asked = question(text)
@@ -97,7 +98,7 @@ class AsyncAgent(Builder):
             return reply
 
     @asynccontextmanager
-    async def _alone(self) -> AsyncIterator[None]:
+    async def _alone(self) -> AsyncGenerator[None, None]:
         if not self._settings.remembers:
             yield
             return
@@ -109,8 +110,9 @@ class AsyncAgent(Builder):
         import asyncio  # not at the top: blocking code does without it
 
         locks = self._lock
-        for loop in [loop for loop in [*locks] if loop.is_closed()]:
-            locks.pop(loop, None)
+        for loop in [*locks]:
+            if loop.is_closed():
+                locks.pop(loop, None)
         return locks.setdefault(asyncio.get_running_loop(), asyncio.Lock())
 
     async def _store(self, memory_id: str, turn: Messages) -> None:

@@ -141,10 +141,7 @@ class Builder:
         Raises:
             InvalidArgumentError: The id is empty, not text, or not Unicode.
         """
-        if memory_id is None or memory_id == "":
-            msg = 'memory ID cannot be empty; pass text such as "user-alice"'
-            raise InvalidArgumentError(msg)
-        _check_text("memory ID", memory_id)
+        _check_id(memory_id)
         return self._changed(memory_id=memory_id)
 
     def _with_backend(self, backend: Any) -> Self:
@@ -193,6 +190,13 @@ class Builder:
         if settings.backend is not None:
             parts.append(f"backend={type(settings.backend).__name__}")
         return f"{type(self).__name__}({', '.join(parts)})"
+
+
+def _check_id(value: object) -> None:
+    if value is None or value == "":
+        msg = "memory ID cannot be empty"
+        raise InvalidArgumentError(msg)
+    _check_text("memory ID", value)
 
 
 def _check_text(name: str, value: object) -> None:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from types import TracebackType
+from typing import Self
 
 from redember._core import Client as Connections
-from redember._options import RedisOptions, seconds
-from redember.errors import InvalidArgumentError
-
-if TYPE_CHECKING:
-    from types import TracebackType
-    from typing import Self
+from redember._options import RedisOptions, check_options, seconds
+from redember.errors import InvalidArgumentError, RedemberError
 
 __all__ = ["Client", "connections", "default_options", "parsed"]
 
@@ -24,9 +21,26 @@ def parsed(addr_or_url: str) -> RedisOptions:
 
 
 def default_options() -> RedisOptions:
-    """Return the options of `REDEMBER_URL`, else `REDIS_URL`, else `localhost:6379`."""
-    url = os.environ.get("REDEMBER_URL") or os.environ.get("REDIS_URL")
-    return parsed(url) if url else RedisOptions()
+    """Return the options of `REDEMBER_URL`, else `REDIS_URL`, else `localhost:6379`.
+
+    A variable that is blank counts as unset.
+
+    Raises:
+        InvalidArgumentError: A variable holds no address; the text names it, and quotes nothing.
+        TlsError: It asks for TLS.
+    """
+    for name in ("REDEMBER_URL", "REDIS_URL"):
+        url = os.environ.get(name, "")
+        if not url.strip():
+            continue
+        try:
+            options = parsed(url)
+            connections(options)  # what only the core refuses, such as TLS, is named here too
+        except RedemberError as error:
+            error.args = (f"{name}: {error}",)
+            raise
+        return options
+    return RedisOptions()
 
 
 def connections(options: RedisOptions) -> Connections:
@@ -75,6 +89,7 @@ class Client:
             raise InvalidArgumentError(msg)
         if options is None:
             options = default_options() if addr_or_url is None else parsed(addr_or_url)
+        check_options(options)
         self._options = options
         self._core = connections(options)
 

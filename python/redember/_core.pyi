@@ -33,7 +33,7 @@ class Message:
         name: str | None = None,
         **extra: Any,
     ) -> Message: ...
-    __match_args__: ClassVar[tuple[str, str]]
+    __match_args__ = ("role", "content")
     @staticmethod
     def user(content: Any, **extra: Any) -> Message:
         """Make a message of the user."""
@@ -165,7 +165,12 @@ class MemoryInfo:
     """
 
     def __new__(
-        cls, messages: int, revision: int, ttl: timedelta | None, bytes: int, layout: str
+        cls,
+        messages: int,
+        revision: int,
+        ttl: timedelta | None,
+        bytes: int,  # noqa: A002 -- the attribute's name
+        layout: str,
     ) -> MemoryInfo: ...
     @property
     def messages(self) -> int: ...

@@ -2,36 +2,28 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from redember._aio_verbs import AsyncVerbs
-from redember._core import file_store, memory_store, to_async
-from redember._options import DEFAULT_TTL, Duration, check_limits, seconds
+from redember._core import Store, file_store, memory_store, to_async
+from redember._options import DEFAULT_TTL, Duration, checked_path, seconds, store_settings
 from redember._verbs import Verbs
-
-if TYPE_CHECKING:
-    import os
-
-    from redember._core import Store
+from redember.errors import InvalidArgumentError
 
 __all__ = ["AsyncFileBackend", "AsyncInMemoryBackend", "FileBackend", "InMemoryBackend"]
 
 
-def _settings(
-    ttl: Duration | None,
-    *,
-    ttl_refresh_on_load: bool,
-    max_message_bytes: int,
-    max_conversation_bytes: int,
-) -> dict[str, Any]:
-    check_limits(max_message_bytes, max_conversation_bytes)
-    return {
-        "ttl": None if ttl is None else seconds("ttl", ttl),
-        "refresh_on_load": ttl_refresh_on_load,
-        "message_limit": max_message_bytes,
-        "conversation_limit": max_conversation_bytes,
-    }
+def _directory(path: str | os.PathLike[str]) -> Path:
+    """Return `path` made absolute: it stays the same directory when the program moves."""
+    directory = Path(checked_path("path", path))
+    try:
+        return directory.expanduser().absolute()
+    except RuntimeError:
+        msg = "path begins with ~, but that home directory is not known; pass an absolute path"
+    except OSError:
+        msg = "path is relative, but the working directory is gone; pass an absolute path"
+    raise InvalidArgumentError(msg)
 
 
 class _Files:
@@ -47,17 +39,14 @@ class _Files:
         max_message_bytes: int = 16 << 20,
         max_conversation_bytes: int = 256 << 20,
     ) -> None:
-        self.path = Path.home() / ".redember" / "memories" if path is None else Path(path)
-        settings = _settings(
-            ttl,
+        self.path = _directory("~/.redember/memories" if path is None else path)
+        settings = store_settings(
+            ttl=ttl,
             ttl_refresh_on_load=ttl_refresh_on_load,
             max_message_bytes=max_message_bytes,
             max_conversation_bytes=max_conversation_bytes,
         )
-        store = file_store(
-            str(self.path.absolute()), timeout=seconds("timeout", timeout), **settings
-        )
-        self._adopt(store)
+        self._adopt(file_store(str(self.path), timeout=seconds("timeout", timeout), **settings))
 
     def _adopt(self, store: Store) -> None:
         raise NotImplementedError  # both backends say which of the two stores they drive
@@ -74,7 +63,8 @@ class FileBackend(_Files, Verbs):
     local file system; the files are readable by their owner alone.
 
     Args:
-        path: The directory; made at the first write. Default: `~/.redember/memories`.
+        path: The directory; made at the first write. A leading `~` is the home directory.
+            Default: `~/.redember/memories`.
         ttl: How long a memory lives after its last write; `None` for ever. Default 7 days.
         ttl_refresh_on_load: Whether reading a memory restarts its time to live too.
         timeout: Seconds that a call waits for another process to finish its write.
@@ -113,8 +103,8 @@ class _InMemory:
         max_message_bytes: int = 16 << 20,
         max_conversation_bytes: int = 256 << 20,
     ) -> None:
-        settings = _settings(
-            ttl,
+        settings = store_settings(
+            ttl=ttl,
             ttl_refresh_on_load=ttl_refresh_on_load,
             max_message_bytes=max_message_bytes,
             max_conversation_bytes=max_conversation_bytes,

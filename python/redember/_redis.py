@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import Any, Self
 
 from redember._aio_verbs import AsyncVerbs
 from redember._client import Client, connections, default_options, parsed
-from redember._core import redis_store, to_async
-from redember._options import Duration, RedisOptions, seconds
+from redember._core import Client as Connections
+from redember._core import Store, redis_store, to_async
+from redember._options import Duration, RedisOptions, check_options, check_text, store_settings
 from redember._verbs import Verbs
 from redember.errors import InvalidArgumentError
-
-if TYPE_CHECKING:
-    from typing import Self
-
-    from redember._core import Client as Connections
-    from redember._core import Store
 
 __all__ = ["AsyncRedisBackend", "RedisBackend"]
 
@@ -39,15 +34,13 @@ class _Configured:
         self._options = options
         self._client = client
         self._connections = connections(options) if client is None else client._core  # noqa: SLF001
-        store = redis_store(
-            self._connections,
-            prefix=options.prefix,
-            ttl=None if options.ttl is None else seconds("ttl", options.ttl),
-            refresh_on_load=options.ttl_refresh_on_load,
-            message_limit=options.max_message_bytes,
-            conversation_limit=options.max_conversation_bytes,
+        settings = store_settings(
+            ttl=options.ttl,
+            ttl_refresh_on_load=options.ttl_refresh_on_load,
+            max_message_bytes=options.max_message_bytes,
+            max_conversation_bytes=options.max_conversation_bytes,
         )
-        self._adopt(store)
+        self._adopt(redis_store(self._connections, prefix=options.prefix, **settings))
 
     def _adopt(self, store: Store) -> None:
         raise NotImplementedError  # both backends say which of the two stores they drive
@@ -66,9 +59,7 @@ class _Configured:
     @classmethod
     def from_options(cls, options: RedisOptions) -> Self:
         """Make a backend of settings in one object."""
-        if not isinstance(options, RedisOptions):
-            msg = f"options must be RedisOptions, got {type(options).__name__}"
-            raise InvalidArgumentError(msg)
+        check_options(options)
         return cls._of(options, None)
 
     @classmethod
@@ -85,8 +76,13 @@ class _Configured:
         return self._options
 
     def with_password(self, password: str, username: str | None = None) -> Self:
-        """Return a copy that logs in with `password`, and `username` where the server has users."""
-        return self._reconnecting(password=password, username=username)
+        """Return a copy that logs in with `password`, and `username` where the server has users.
+
+        Without `username` the name that is set stays.
+        """
+        check_text("password", password)  # None would take it away
+        named = {} if username is None else {"username": username}
+        return self._reconnecting(password=password, **named)
 
     def with_db(self, db: int) -> Self:
         """Return a copy on database number `db`."""
@@ -172,7 +168,8 @@ class RedisBackend(_Configured, Verbs):
 class AsyncRedisBackend(_Configured, AsyncVerbs):
     """Memories on a Redis server, for asyncio code.
 
-    Connects when the first call needs it; all tasks share a few connections.
+    Connects when the first call needs it; all tasks share a few connections. A call that is
+    cancelled after it was sent may still be applied.
 
     Args:
         addr_or_url: `host:port`, `host`, a unix socket's path, or a URL. Default: `REDEMBER_URL`,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ _turns: ContextVar[tuple[_Turn, ...]] = ContextVar("redember_turns", default=())
 
 
 @contextmanager
-def turn_of(agent: object) -> Iterator[None]:
+def turn_of(agent: object) -> Generator[None, None, None]:
     """Mark this thread or task, and those it hands its context to, as in a turn of `agent`.
 
     Raises:

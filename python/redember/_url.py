@@ -9,19 +9,20 @@ connection is made by TLS. The options are those of `RedisOptions`, by the same 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+import re
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from redember._options import RedisOptions
 from redember.errors import InvalidArgumentError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 __all__ = ["parse_address"]
 
 _TCP = {"redis": False, "valkey": False, "rediss": True, "valkeys": True}
 _UNIX = {"unix", "redis+unix", "valkey+unix"}
+_KEPT = "surrogateescape"  # keeps what is not UTF-8: right in a path, refused by name elsewhere
+_ELSEWHERE = {"max_connections": "pool_size"}  # what other clients call it
 
 
 def parse_address(text: str, **settings: Any) -> RedisOptions:
@@ -38,14 +39,12 @@ def parse_address(text: str, **settings: Any) -> RedisOptions:
     if not isinstance(text, str):
         msg = f"an address must be text, got {type(text).__name__}"
         raise InvalidArgumentError(msg)
+    if text != text.strip():
+        msg = "the address begins or ends with white space; take it away"
+        raise InvalidArgumentError(msg)
     if "://" not in text:
         return RedisOptions(addr=text, **settings)
-    try:
-        url = urlsplit(text)
-        host, port = url.hostname, url.port
-    except ValueError:
-        msg = "the URL has a bad host or port; it should be like redis://:password@host:6379/0"
-        raise InvalidArgumentError(msg) from None
+    url, host, port = _split(text)
     if url.scheme not in _TCP and url.scheme not in _UNIX:
         known = ", ".join(f"{scheme}://" for scheme in [*_TCP, "unix"])
         msg = f"the URL's scheme {url.scheme!r} is not known; use one of {known}"
@@ -55,20 +54,44 @@ def parse_address(text: str, **settings: Any) -> RedisOptions:
         raise InvalidArgumentError(msg)
     found = _unix(url.path, host) if url.scheme in _UNIX else _tcp(url.scheme, host, port, url.path)
     if url.password is not None:
-        found["password"] = unquote(url.password)
+        found["password"] = unquote(url.password, errors=_KEPT)
     if url.username:
-        found["username"] = unquote(url.username)
-    for name, value in parse_qsl(url.query, keep_blank_values=True):
-        known = _known(name)
+        found["username"] = unquote(url.username, errors=_KEPT)
+    for name, value in parse_qsl(url.query, keep_blank_values=True, errors=_KEPT):
+        # With an unescaped ? in the password, the "name" may be the rest of the password.
+        known = _known(name, quote="@" not in url.query)
         found[known] = _QUERY[known](name, value)
     return RedisOptions(**{**settings, **found})
+
+
+def _split(text: str) -> tuple[SplitResult, str | None, int | None]:
+    """Return the URL's parts, its host and its port."""
+    if re.search(r"[\x00-\x1f\x7f]", text):
+        msg = "the URL has a control character, such as the end of a line; take it away"
+        raise InvalidArgumentError(msg)
+    server = ""
+    try:
+        url = urlsplit(text)
+        server = url.netloc.rpartition("@")[2]
+        if "," not in server:
+            return url, url.hostname, url.port
+    except ValueError:
+        pass  # it quotes the URL, and would be the context of what is raised in here
+    if "," in server:
+        msg = "the URL must name one server, not a list of them"
+        raise InvalidArgumentError(msg)
+    msg = (
+        "the URL has a bad host or port; it should be like redis://:password@host:6379/0, the port "
+        "from 1 to 65535, and / ? # @ in a password written %2F %3F %23 %40"
+    )
+    raise InvalidArgumentError(msg)
 
 
 def _unix(path: str, host: str | None) -> dict[str, Any]:
     if not path.startswith("/") or host:
         msg = "a unix URL needs an absolute path: unix:///run/redis.sock"
         raise InvalidArgumentError(msg)
-    return {"addr": unquote(path)}
+    return {"addr": unquote(path, errors=_KEPT)}
 
 
 def _tcp(scheme: str, host: str | None, port: int | None, path: str) -> dict[str, Any]:
@@ -86,8 +109,8 @@ def _text(_name: str, value: str) -> str:
 
 
 def _number(name: str, value: str) -> int:
-    if not value.isascii() or not value.isdigit():
-        msg = f"{name} in the URL must be a whole number"
+    if not re.fullmatch(r"[0-9]{1,18}", value):  # int() refuses thousands of digits its own way
+        msg = f"{name} in the URL must be a whole number, and not a huge one"
         raise InvalidArgumentError(msg)
     return int(value)
 
@@ -120,12 +143,16 @@ _QUERY: dict[str, Callable[[str, str], Any]] = {
 }
 
 
-def _known(name: str) -> str:
+def _known(name: str, *, quote: bool) -> str:
     if name in _QUERY:
         return name
+    if name in {"ssl", "tls"}:
+        msg = f"{name} is not an option of the URL; for TLS begin it with rediss://"
+        raise InvalidArgumentError(msg)
     from difflib import get_close_matches
 
-    close = get_close_matches(name, _QUERY, n=1, cutoff=0.5)
+    close = [_ELSEWHERE[name]] if name in _ELSEWHERE else get_close_matches(name, _QUERY, 1, 0.5)
     hint = f"did you mean {close[0]!r}?" if close else f"the options are {', '.join(_QUERY)}"
-    msg = f"the URL has an option that is not known, {name[:40]!r}: {hint}"
+    shown = f", {name[:40]!r}" if quote else ""
+    msg = f"the URL has an option that is not known{shown}: {hint}"
     raise InvalidArgumentError(msg)

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import builtins
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+from typing import Any, Self
 
-from redember._core import Listing
-
-if TYPE_CHECKING:
-    import builtins
-    from collections.abc import Iterable, Iterator
-    from types import TracebackType
-    from typing import Self
-
-    from redember._core import MemoryInfo, Message, Messages, Store, WriteResult
+from redember._core import Listing, MemoryInfo, Message, Messages, Store, WriteResult
 
 __all__ = ["Verbs"]
 
@@ -45,7 +40,9 @@ class Verbs:
         Args:
             memory_id: Which memory; it is made if there is none.
             messages: `Message` objects, mappings, or objects with `model_dump()` or `to_dict()`.
-            if_revision: The revision the memory must be at; 0 when it must not exist yet.
+            if_revision: The revision the memory must be at; 0 when it must not exist yet. A memory
+                that was deleted or has expired begins again at revision 1 when it is made anew,
+                so an old revision can fit the new memory; where that matters, take a new id.
 
         Raises:
             InvalidMessageError: A message has no JSON form; nothing was sent.
@@ -71,7 +68,9 @@ class Verbs:
             memory_id: Which memory; it is made if there is none.
             messages: `Message` objects, mappings, or objects with `model_dump()` or `to_dict()`.
                 With none, the memory is made or its time to live restarted.
-            if_revision: The revision the memory must be at; 0 when it must not exist yet.
+            if_revision: The revision the memory must be at; 0 when it must not exist yet. A memory
+                that was deleted or has expired begins again at revision 1 when it is made anew,
+                so an old revision can fit the new memory; where that matters, take a new id.
             idempotency_key: Your own name for this append: a second append with it, from any
                 process, changes nothing and answers `replayed=True`. A memory remembers a key
                 for 24 hours, or until 250 later keys and writers have been seen.
