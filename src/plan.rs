@@ -113,7 +113,7 @@ pub struct ServerError {
 impl ServerError {
     /// Reads an error line. `ERR WRONGTYPE …`, as some servers say it, counts as `WRONGTYPE`.
     pub fn parse(line: &str) -> Self {
-        const CODES: [&str; 5] = ["WRONGTYPE", "NOSCRIPT", "NOAUTH", "NOPERM", "OOM"];
+        const CODES: [&str; 6] = ["WRONGTYPE", "NOSCRIPT", "NOAUTH", "NOPERM", "OOM", "FOREIGN"];
         let (code, detail) = line.split_once(' ').unwrap_or((line, ""));
         match detail.split_once(' ') {
             Some((inner, rest)) if code == "ERR" && CODES.contains(&inner) => {

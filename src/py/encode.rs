@@ -336,14 +336,9 @@ impl Encoder {
         if value.is_instance_of::<pyo3::types::PyType>() {
             return Ok(false);
         }
-        let dumped = if value.hasattr(intern!(py, "model_dump"))? {
-            dump_model(value)
-        } else if value.hasattr(intern!(py, "to_dict"))? {
-            value.call_method0(intern!(py, "to_dict"))
-        } else {
+        let Some(dumped) = dumped(value).map_err(|error| Refusal::raised(py, error))? else {
             return Ok(false);
         };
-        let dumped = dumped.map_err(|error| Refusal::raised(py, error))?;
         let Ok(dict) = dumped.cast::<PyDict>() else {
             let problem = format!(
                 "model_dump() or to_dict() of {} returned {}, not a dict",
@@ -375,6 +370,18 @@ impl Encoder {
         }
         Ok(())
     }
+}
+
+/// Returns what a model object says of itself; `None` if it is no such object.
+fn dumped<'py>(value: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let py = value.py();
+    if value.hasattr(intern!(py, "model_dump"))? {
+        return dump_model(value).map(Some);
+    }
+    if value.hasattr(intern!(py, "to_dict"))? {
+        return value.call_method0(intern!(py, "to_dict")).map(Some);
+    }
+    Ok(None)
 }
 
 /// Calls `model_dump(mode="json")`, or without the mode where it takes none.
