@@ -39,7 +39,7 @@ impl Backend {
     /// Runs a verb on the calling thread.
     ///
     /// # Errors
-    /// Whatever ends the call without an answer; see [`ErrorKind`](crate::error::ErrorKind).
+    /// Whatever ends the call without an answer; see [`ErrorKind`].
     pub fn run(&self, verb: Verb, interrupt: Interrupt) -> Result<Answer> {
         let (operation, memory) = (verb.name(), verb.memory().cloned());
         let name = || memory.as_ref().map(MemoryId::as_str);
@@ -61,7 +61,7 @@ impl Backend {
     /// Runs a verb on the tokio runtime that polls the future; files on its blocking threads.
     ///
     /// # Errors
-    /// Whatever ends the call without an answer; see [`ErrorKind`](crate::error::ErrorKind).
+    /// Whatever ends the call without an answer; see [`ErrorKind`].
     pub async fn run_async(self: Arc<Self>, verb: Verb) -> Result<Answer> {
         let (operation, memory) = (verb.name(), verb.memory().cloned());
         let name = || memory.as_ref().map(MemoryId::as_str);

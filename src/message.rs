@@ -22,7 +22,7 @@ impl Message {
     /// message is always one line.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidMessage`] if the text is no JSON object or nests too deep.
+    /// [`ErrorKind::InvalidMessage`](crate::error::ErrorKind::InvalidMessage) if the text is no JSON object or nests too deep.
     pub fn from_json(text: &str) -> Result<Self> {
         let problem = |problem: &str| Error::invalid_message("message", problem);
         let text = text.trim_matches([' ', '\t', '\n', '\r']);
@@ -59,7 +59,7 @@ impl Message {
     /// Returns the JSON text, checked to be UTF-8.
     ///
     /// # Errors
-    /// [`ErrorKind::Corrupt`] if it is not, which only a foreign writer can cause.
+    /// [`ErrorKind::Corrupt`](crate::error::ErrorKind::Corrupt) if it is not, which only a foreign writer can cause.
     pub fn as_str(&self) -> Result<&str> {
         std::str::from_utf8(&self.0).map_err(|_| Error::corrupt("a stored message is not UTF-8"))
     }
@@ -67,7 +67,7 @@ impl Message {
     /// Finds the members of the message.
     ///
     /// # Errors
-    /// [`ErrorKind::Corrupt`] if the text is no JSON object.
+    /// [`ErrorKind::Corrupt`](crate::error::ErrorKind::Corrupt) if the text is no JSON object.
     pub fn fields(&self) -> Result<Fields<'_>> {
         serde_json::from_str(self.as_str()?).map_err(|error| corrupt_json(&error))
     }

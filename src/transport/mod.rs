@@ -1,7 +1,7 @@
 //! How plans reach a server. The only place that knows sockets, RESP and redis-rs.
 //!
-//! Two transports drive the same plans: [`blocking`] on the caller's own thread, over a small pool
-//! of sockets; [`multiplexed`] on tokio, over a few connections that all tasks share.
+//! Two transports drive the same plans: `blocking` on the caller's own thread, over a small pool
+//! of sockets; `multiplexed` on tokio, over a few connections that all tasks share.
 
 pub(crate) mod blocking;
 mod connection;
