@@ -6,6 +6,7 @@ mod encode;
 mod error;
 mod message;
 mod messages;
+mod refusal;
 mod results;
 mod store;
 mod wake;
