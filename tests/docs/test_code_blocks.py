@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import redember
+from tests.agent.llm_server import LlmServer
 from tests.docs.blocks import ROOT, Block, blocks, pages
 from tests.servers import RealServer
 
@@ -31,7 +32,9 @@ def reader(
     work.mkdir()
     monkeypatch.chdir(work)
     monkeypatch.setenv("REDEMBER_URL", f"redis://{real_server.address}/13")
-    with real_server.client(db=13) as raw:
+    with real_server.client(db=13) as raw, LlmServer() as model:
+        monkeypatch.setenv("OPENAI_API_KEY", "a-key")
+        monkeypatch.setenv("OPENAI_BASE_URL", model.url)
         raw.flushdb()
         yield work
         raw.flushdb()
