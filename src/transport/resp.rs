@@ -1,9 +1,8 @@
 //! RESP, versions 2 and 3: packs requests, reads replies.
 //!
 //! The blocking transport reads replies here rather than with `redis::Parser`, for two reasons:
-//! the bytes of a large reply land in the buffers that become the messages (no second copy; loading
-//! 1000 messages is about 40 µs faster), and what a broken or hostile server may make us allocate
-//! is bounded.
+//! the bytes of a large reply land in the buffers that become the messages, with no second copy, and
+//! what a broken or hostile server may make us allocate is bounded.
 //!
 //! Format: <https://redis.io/docs/latest/develop/reference/protocol-spec/>.
 
