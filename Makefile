@@ -33,7 +33,7 @@ bench: ## cargo benches of the hot path, with a real server for the round trips
 	scripts/ensure-redis
 	cargo bench --locked
 
-lint: $(VENV)/.built $(VENV)/.lint ## formatters, linters, type checkers, stubs
+lint: $(VENV)/.built $(VENV)/.lint $(VENV)/.test ## formatters, linters, type checkers, stubs
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --lib --features python -- -D warnings
