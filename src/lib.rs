@@ -6,7 +6,7 @@
 //! tokio. [`FileStore`](file::FileStore) and [`InMemoryStore`](in_memory::InMemoryStore) apply
 //! verbs at once.
 //!
-//! A file imports only from rows above it:
+//! A file imports from rows above it, and from its neighbours in a row:
 //!
 //! ```text
 //! 0  error

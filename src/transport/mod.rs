@@ -1,4 +1,4 @@
-//! How plans reach a server. The only place that knows sockets, RESP and redis-rs.
+//! How plans reach a server. The only place that knows sockets and RESP.
 //!
 //! Two transports drive the same plans: `blocking` on the caller's own thread, over a small pool
 //! of sockets; `multiplexed` on tokio, over a few connections that all tasks share.
