@@ -14,8 +14,8 @@ use criterion::Criterion;
 use redember::client::Client;
 use redember::keyspace::{Keyspace, MemoryId};
 use redember::messages::{Limits, Messages};
-use redember::options::{ClientOptions, Endpoint};
-use redember::store::{Answer, Mode, RedisStore, StoreOptions, Verb, Write};
+use redember::options::{ClientOptions, Endpoint, Topology};
+use redember::store::{Answer, Mode, RedisStore, Scan, StoreOptions, Verb, Write};
 
 use data::{SIZES, conversation};
 
@@ -58,8 +58,8 @@ struct Rig {
 
 impl Rig {
     fn connect(server: &Server) -> Outcome<Self> {
-        let endpoint = Endpoint::Unix(server.socket.clone());
-        let client = Client::new(ClientOptions { endpoint, ..ClientOptions::default() });
+        let topology = Topology::Single(Endpoint::Unix(server.socket.clone()));
+        let client = Client::new(ClientOptions { topology, ..ClientOptions::default() });
         let store = RedisStore::new(StoreOptions {
             keyspace: Keyspace::new("bench:")?,
             ttl: Some(Duration::from_secs(604_800)),
@@ -120,7 +120,7 @@ fn main() -> Outcome {
         rig.write(Mode::Save, &MemoryId::new(&format!("listed-{index}"))?, &turn)?;
     }
     criterion.bench_function("scan_page/1000", |bencher| {
-        bencher.iter(|| rig.run(Verb::Page(std::sync::Arc::default())));
+        bencher.iter(|| rig.run(Verb::Page(Scan::new(false))));
     });
     criterion.final_summary();
     Ok(())

@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::file::FileStore;
 use crate::in_memory::InMemoryStore;
 use crate::keyspace::MemoryId;
-use crate::store::{Answer, RedisStore, Verb};
+use crate::store::{Answer, RedisStore, Scan, Verb};
 use crate::transport::closed;
 
 /// One place and the state of being closed.
@@ -88,6 +88,12 @@ impl Backend {
     pub fn close(&self) {
         // Release and acquire: who sees the flag also sees what was done before.
         self.closed.store(true, Ordering::Release);
+    }
+
+    /// Begins a listing.
+    pub fn scan(&self) -> Arc<Scan> {
+        let is_cluster = |client: &Client| client.options().is_cluster();
+        Scan::new(matches!(&self.place, Place::Redis(client, _) if is_cluster(client)))
     }
 
     /// Takes what there is to tell people, such as a torn write that was cut.

@@ -15,9 +15,11 @@ pub const PATIENCE: Duration = Duration::from_secs(1);
 
 const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+/// How often a request follows where it is sent before it pauses: nodes that disagree send it round.
+const REDIRECTIONS: u32 = 5;
 
 /// Why one attempt failed, and what it leaves behind.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Failure {
     /// What went wrong, in words.
     pub error: Error,
@@ -27,6 +29,8 @@ pub struct Failure {
     pub retry: Retry,
     /// Whether it failed because nothing came in time.
     pub timed_out: bool,
+    /// Whether the server could not be reached, or went away.
+    pub lost: bool,
 }
 
 /// When to try again.
@@ -34,6 +38,8 @@ pub struct Failure {
 pub enum Retry {
     /// Without a pause, if it was the first attempt: a connection that lay idle was dead.
     AtOnce,
+    /// Without a pause for the first few times: another server was named that has the key.
+    Elsewhere,
     /// After a pause.
     Later,
     /// Never: trying again cannot help.
@@ -43,7 +49,7 @@ pub enum Retry {
 impl Failure {
     /// An attempt that failed before anything was sent.
     pub fn before_sending(error: Error, retry: Retry) -> Self {
-        Self { error, sent: false, retry, timed_out: false }
+        Self { error, sent: false, retry, timed_out: false, lost: false }
     }
 }
 
@@ -59,6 +65,8 @@ pub struct Call {
     /// A write was sent and its reply not read: until a reply comes the outcome is unknown.
     doubt: bool,
     tries_once: bool,
+    /// How many replicas were to have the write, and how many had it, if they were too few.
+    shortage: Option<(u32, u32)>,
 }
 
 impl Call {
@@ -74,6 +82,7 @@ impl Call {
             doubt: false,
             // A health check says how things are now, not how they may be after five seconds.
             tries_once: operation == "ping",
+            shortage: None,
         }
     }
 
@@ -114,7 +123,8 @@ impl Call {
         let left = self.deadline.saturating_duration_since(Instant::now());
         let pause = match failure.retry {
             Retry::AtOnce if self.tries == 1 => Duration::ZERO,
-            Retry::AtOnce | Retry::Later => pause(self.tries),
+            Retry::Elsewhere if self.tries <= REDIRECTIONS => Duration::ZERO,
+            Retry::AtOnce | Retry::Elsewhere | Retry::Later => pause(self.tries),
             Retry::Never => left,
         };
         if pause < left && !self.tries_once {
@@ -146,6 +156,25 @@ impl Call {
         self.report(&error, timed_out)
     }
 
+    /// Takes note of how many replicas have what the request wrote.
+    pub fn replicated(&mut self, wanted: u32, have: u32) {
+        self.shortage = (have < wanted).then_some((wanted, have));
+    }
+
+    /// Checks that enough replicas have what was written.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotEnoughReplicas`]; the primary has the write all the same.
+    pub fn check_replicas(&self) -> Result<()> {
+        let Some((wanted, have)) = self.shortage else { return Ok(()) };
+        let message = format!(
+            "the primary has it, but only {have} of {wanted} replicas said in time that they do; \
+             check the replicas, and repeat the call if it must outlive the primary"
+        );
+        let error = Error::new(ErrorKind::NotEnoughReplicas { written: true }, message);
+        Err(self.report(&error, false))
+    }
+
     /// Adds what is known of this call to an error that ends it.
     pub fn report(&self, error: &Error, timed_out: bool) -> Error {
         let (operation, attempts) = (self.operation, self.attempts);
@@ -169,7 +198,7 @@ mod tests {
 
     fn failure(sent: bool, retry: Retry) -> Failure {
         let error = Error::new(ErrorKind::Unavailable, "no server");
-        Failure { error, sent, retry, timed_out: false }
+        Failure { error, sent, retry, timed_out: false, lost: true }
     }
 
     #[test]

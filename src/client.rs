@@ -1,4 +1,4 @@
-//! A server's connections, shared by every store that is made on them.
+//! The connections to servers, shared by every store that is made on them.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -7,19 +7,18 @@ use arc_swap::ArcSwap;
 
 use crate::call::{Call, Interrupt};
 use crate::error::Result;
-use crate::options::ClientOptions;
+use crate::options::{ClientOptions, Login};
 use crate::store::{Answer, RedisStore, Verb, Writer};
-use crate::transport::multiplexed::Links;
-use crate::transport::{Pool, Status, blocking, closed, multiplexed};
+use crate::transport::{Servers, Settings, Status, blocking, closed, multiplexed};
 
-/// A client of one server. Opens nothing until a call needs it.
+/// A client of a server, a cluster, or what sentinels watch. Opens nothing until a call needs it.
 ///
 /// After a fork the child gets connections, locks and a writer of its own: sockets shared with the
 /// parent would mix up replies, and a shared writer would make the child's writes look like
 /// repetitions of the parent's.
 #[derive(Debug)]
 pub struct Client {
-    options: ClientOptions,
+    settings: Arc<Settings>,
     closed: AtomicBool,
     process: ArcSwap<Process>,
 }
@@ -28,17 +27,15 @@ pub struct Client {
 #[derive(Debug)]
 struct Process {
     id: u32,
-    pool: Pool,
-    links: Links,
+    servers: Arc<Servers>,
     writer: OnceLock<Arc<Writer>>,
 }
 
 impl Process {
-    fn new(options: &ClientOptions) -> Arc<Self> {
+    fn new(settings: &Arc<Settings>) -> Arc<Self> {
         Arc::new(Self {
             id: std::process::id(),
-            pool: Pool::new(options.clone()),
-            links: Links::new(options.clone()),
+            servers: Servers::new(settings.clone()),
             writer: OnceLock::new(),
         })
     }
@@ -55,13 +52,19 @@ impl Process {
 impl Client {
     /// Makes a client; opens no connection.
     pub fn new(options: ClientOptions) -> Self {
-        let process = ArcSwap::new(Process::new(&options));
-        Self { options, closed: AtomicBool::new(false), process }
+        let settings = Settings::new(options);
+        let process = ArcSwap::new(Process::new(&settings));
+        Self { settings, closed: AtomicBool::new(false), process }
     }
 
     /// Returns what the client connects with.
     pub fn options(&self) -> &ClientOptions {
-        &self.options
+        &self.settings.options
+    }
+
+    /// Replaces the login of connections to come; those that are open stay as they are.
+    pub fn set_login(&self, login: Login) {
+        self.settings.set_login(login);
     }
 
     /// Runs a verb of `store` on the calling thread.
@@ -69,11 +72,11 @@ impl Client {
     /// # Errors
     /// Whatever ends the call without an answer; see [`ErrorKind`](crate::error::ErrorKind).
     pub fn run(&self, store: &RedisStore, verb: Verb, interrupt: Interrupt) -> Result<Answer> {
-        let mut call = Call::begin(verb.name(), self.options.timeout);
+        let mut call = Call::begin(verb.name(), self.options().timeout);
         let process = self.process();
         let plan = process.writer().and_then(|writer| store.plan(verb, writer));
         let mut plan = plan.map_err(|error| call.report(&error, false))?;
-        blocking::drive(plan.as_mut(), &process.pool, &mut call, interrupt)
+        blocking::drive(plan.as_mut(), &process.servers, &mut call, interrupt)
     }
 
     /// Runs a verb of `store` on the tokio runtime that polls the future.
@@ -81,21 +84,18 @@ impl Client {
     /// # Errors
     /// Whatever ends the call without an answer; see [`ErrorKind`](crate::error::ErrorKind).
     pub async fn run_async(&self, store: &RedisStore, verb: Verb) -> Result<Answer> {
-        let mut call = Call::begin(verb.name(), self.options.timeout);
+        let mut call = Call::begin(verb.name(), self.options().timeout);
         let process = self.process();
         let plan = process.writer().and_then(|writer| store.plan(verb, writer));
         let mut plan = plan.map_err(|error| call.report(&error, false))?;
-        let is_closed = || self.is_closed();
-        multiplexed::drive(plan.as_mut(), &process.links, &mut call, is_closed).await
+        multiplexed::drive(plan.as_mut(), &process.servers, &mut call).await
     }
 
     /// Closes every connection; later calls fail. Calls on their way end as they would have.
     pub fn close(&self) {
         // Release and acquire: who sees the flag also sees the pool closed.
         self.closed.store(true, Ordering::Release);
-        let process = self.process();
-        process.pool.close();
-        process.links.close();
+        self.process().servers.close();
     }
 
     /// Returns whether the client was closed.
@@ -105,7 +105,7 @@ impl Client {
 
     /// Returns how many blocking connections there are.
     pub fn status(&self) -> Status {
-        self.process().pool.status()
+        self.process().servers.status()
     }
 
     /// Fails if the client was closed.
@@ -122,14 +122,14 @@ impl Client {
         if current.id == std::process::id() {
             return current;
         }
-        let fresh = Process::new(&self.options);
+        let fresh = Process::new(&self.settings);
         if self.is_closed() {
-            fresh.pool.close();
+            fresh.servers.close();
         }
         // Several threads of the child may come here at once; the first wins.
         let previous = self.process.compare_and_swap(&current, fresh);
         if Arc::ptr_eq(&previous, &current) {
-            current.pool.abandon();
+            current.servers.abandon();
             // Dropping the rest would wait for threads that the child does not have.
             std::mem::forget(current);
         }

@@ -42,12 +42,15 @@ pub enum ErrorKind {
     /// The server is out of memory; nothing was written.
     ServerFull,
     /// Too few replicas took the write.
-    NotEnoughReplicas,
+    NotEnoughReplicas {
+        /// Whether the primary has it.
+        written: bool,
+    },
     /// The server refused the credentials.
     AuthFailed,
     /// The server's access rules forbid a command that is needed.
     PermissionDenied,
-    /// A TLS connection could not be made or is not supported.
+    /// A TLS connection could not be made.
     Tls,
     /// What is stored is not what this version can read.
     Corrupt {
@@ -73,6 +76,8 @@ pub enum Applied {
     No,
     /// It may have: the request was sent and no reply was read.
     Unknown,
+    /// It did, if not as safely as was asked.
+    Yes,
 }
 
 impl Applied {
@@ -81,6 +86,7 @@ impl Applied {
         match self {
             Self::No => "no",
             Self::Unknown => "unknown",
+            Self::Yes => "yes",
         }
     }
 }
@@ -174,6 +180,7 @@ impl Error {
     pub fn applied(&self) -> Applied {
         match self.kind {
             ErrorKind::OutcomeUnknown { .. } => Applied::Unknown,
+            ErrorKind::NotEnoughReplicas { written: true } => Applied::Yes,
             _ => Applied::No,
         }
     }
@@ -187,7 +194,7 @@ impl Error {
                 | ErrorKind::ReadOnly
                 | ErrorKind::ServerBusy
                 | ErrorKind::ServerFull
-                | ErrorKind::NotEnoughReplicas
+                | ErrorKind::NotEnoughReplicas { .. }
                 | ErrorKind::StorageFull
         )
     }

@@ -199,7 +199,6 @@ impl Memory {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
 
     use proptest::prelude::*;
 
@@ -264,7 +263,7 @@ mod tests {
                     8 => Verb::Delete(id(name)),
                     9 => Verb::Touch(id(name)),
                     10 => Verb::Load(id(name)),
-                    11 => Verb::Page(Arc::default()),
+                    11 => Verb::Page(crate::store::Scan::new(false)),
                     12 => Verb::Info(id(name)),
                     _ => Verb::Tail(id(name), count),
                 }
@@ -294,7 +293,7 @@ mod tests {
             for verb in verbs {
                 // A listing is used up by the first store that gives its page.
                 let other = match &verb {
-                    Verb::Page(_) => Verb::Page(Arc::default()),
+                    Verb::Page(_) => Verb::Page(crate::store::Scan::new(false)),
                     verb => verb.clone(),
                 };
                 let expected = comparable(in_memory.apply(other, || false));

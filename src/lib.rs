@@ -9,7 +9,7 @@
 //! A file imports from rows above it, and from its neighbours in a row:
 //!
 //! ```text
-//! 0  error
+//! 0  error  wake
 //! 1  keyspace  codec  message  messages  options
 //! 2  layout  script  call
 //! 3  plan  refusal  store (verbs, plans)
@@ -36,6 +36,7 @@ mod refusal;
 pub mod script;
 pub mod store;
 pub mod transport;
+mod wake;
 
 #[cfg(feature = "python")]
 mod py;

@@ -55,6 +55,21 @@ impl Command {
     }
 }
 
+/// Which server a request goes to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Route {
+    /// The one that has the key of the request's commands; any, if they have none.
+    #[default]
+    Key,
+    /// Every primary. There is one reply for each: its label, and its replies to the commands.
+    EveryPrimary,
+    /// The one with this label. If it is not what it was, each reply is the error [`GONE`].
+    Server(String),
+}
+
+/// The code of the error that answers for a server that was restarted, replaced or taken out.
+pub const GONE: &str = "GONE";
+
 /// Commands that are sent together and answered one by one.
 #[derive(Debug, Clone)]
 pub struct Request {
@@ -62,17 +77,62 @@ pub struct Request {
     pub commands: Vec<Command>,
     /// Whether the request changes what is stored, so that a lost reply leaves a doubt.
     pub writes: bool,
+    /// Which server it goes to.
+    pub route: Route,
 }
 
 impl Request {
     /// Makes a request that reads.
     pub fn read(commands: impl IntoIterator<Item = Command>) -> Self {
-        Self { commands: commands.into_iter().collect(), writes: false }
+        let commands = commands.into_iter().collect();
+        Self { commands, writes: false, route: Route::Key }
     }
 
     /// Makes a request that writes.
     pub fn write(commands: impl IntoIterator<Item = Command>) -> Self {
-        Self { commands: commands.into_iter().collect(), writes: true }
+        let commands = commands.into_iter().collect();
+        Self { commands, writes: true, route: Route::Key }
+    }
+
+    /// Returns the same request for the servers of `route`.
+    #[must_use]
+    pub fn on(self, route: Route) -> Self {
+        Self { route, ..self }
+    }
+
+    /// Returns the key that all its commands with a key are about.
+    pub fn key(&self) -> Option<&Bytes> {
+        self.commands.iter().find_map(|command| match command {
+            Command::Plain(parts) => parts.get(1),
+            Command::Script { key, .. } => Some(key),
+        })
+    }
+
+    /// Returns the request as a node of a cluster takes it to which the key is just moving: each
+    /// command, or transaction, with `ASKING` before it.
+    pub(crate) fn asking(&self) -> Self {
+        let mut commands = Vec::with_capacity(self.commands.len() * 2);
+        let mut in_transaction = false;
+        for command in &self.commands {
+            if !in_transaction {
+                commands.push(Command::plain([Bytes::from_static(b"ASKING")]));
+            }
+            in_transaction = match command {
+                Command::Plain(parts) if parts.len() == 1 => {
+                    parts.first().is_some_and(|name| name == "MULTI")
+                }
+                _ => in_transaction,
+            };
+            commands.push(command.clone());
+        }
+        Self { commands, writes: self.writes, route: self.route.clone() }
+    }
+
+    /// Takes the replies to `ASKING` out again.
+    pub(crate) fn without_asking(&self, replies: Vec<Reply>) -> Vec<Reply> {
+        let is_asking = |command: &Command| matches!(command, Command::Plain(parts) if parts.first().is_some_and(|name| name == "ASKING"));
+        let asked = self.commands.iter().zip(replies);
+        asked.filter(|(command, _)| !is_asking(command)).map(|(_, reply)| reply).collect()
     }
 
     /// Returns the positions of scripts that the server did not know: they are to be sent again as
@@ -266,6 +326,15 @@ impl Replies {
         Self(replies.into_iter())
     }
 
+    pub(crate) fn any(&self, what: impl Fn(&Reply) -> bool) -> bool {
+        self.0.as_slice().iter().any(what)
+    }
+
+    /// Returns the replies that were not taken yet.
+    pub(crate) fn rest(self) -> impl Iterator<Item = Reply> {
+        self.0
+    }
+
     pub(crate) fn take(&mut self) -> Result<Reply> {
         self.0.next().ok_or_else(|| unexpected("a reply", "nothing"))
     }
@@ -274,6 +343,34 @@ impl Replies {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn asking_goes_before_each_command_and_before_a_whole_transaction() {
+        let plain = |parts: &[&'static str]| Command::plain(parts.iter().map(|&part| part.into()));
+        let names = |request: &Request| -> Vec<String> {
+            let name = |command: &Command| {
+                let mut name = None;
+                command.for_each_part(Form::Digest, |part| {
+                    name.get_or_insert_with(|| String::from_utf8_lossy(part).into_owned());
+                });
+                name.unwrap()
+            };
+            request.commands.iter().map(name).collect()
+        };
+        let commands = [
+            plain(&["LRANGE", "k"]),
+            plain(&["MULTI"]),
+            plain(&["RPUSHX", "k"]),
+            plain(&["EXEC"]),
+            plain(&["GET", "k"]),
+        ];
+        let asking = Request::write(commands).asking();
+        let expected = ["ASKING", "LRANGE", "ASKING", "MULTI", "RPUSHX", "EXEC", "ASKING", "GET"];
+        assert_eq!(names(&asking), expected);
+        let replies = (0..8).map(Reply::Integer).collect();
+        let left = [1, 3, 4, 5, 7].map(Reply::Integer);
+        assert_eq!(asking.without_asking(replies), left);
+    }
 
     #[test]
     fn error_lines_are_split_at_their_code() {

@@ -25,7 +25,13 @@ pub(crate) fn refused(error: &ServerError) -> Error {
             ErrorKind::ServerFull,
             "nothing was written: give the server memory or disk, or delete old memories",
         ),
-        "NOREPLICAS" => (ErrorKind::NotEnoughReplicas, "nothing was written: check the replicas"),
+        "NOREPLICAS" => (
+            ErrorKind::NotEnoughReplicas { written: false },
+            "nothing was written: check the replicas",
+        ),
+        "MOVED" | "ASK" => {
+            (ErrorKind::InvalidArgument, "it is part of a cluster: connect with `cluster`")
+        }
         "NOAUTH" | "WRONGPASS" => (ErrorKind::AuthFailed, "check the user name and the password"),
         "NOPERM" => (
             ErrorKind::PermissionDenied,

@@ -7,6 +7,7 @@ Begin with `Agent` for a model that remembers, or with `RedisBackend` (and `Asyn
 from __future__ import annotations
 
 from redember import errors
+from redember._address import TlsOptions
 from redember._agent import Agent
 from redember._aio_agent import AsyncAgent
 from redember._chat import AsyncChatModel, ChatModel
@@ -37,6 +38,7 @@ __all__ = [
     "RedemberError",
     "RedisBackend",
     "RedisOptions",
+    "TlsOptions",
     "WriteResult",
     "__version__",
     "errors",

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterable
 from types import TracebackType
 from typing import Any, Self
 
-from redember._core import AsyncStore, Listing, MemoryInfo, Message, Messages, WriteResult
+from redember._core import AsyncStore, MemoryInfo, Message, Messages, WriteResult
 
 __all__ = ["AsyncVerbs"]
 
@@ -114,7 +114,7 @@ class AsyncVerbs:
 
         An id that is there all the while comes; one that is made or deleted meanwhile may come.
         """
-        listing = Listing()
+        listing = self._store.listing()
         while (page := await self._store.page(listing)) is not None:
             for memory_id in page:
                 yield memory_id

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+from redember._address import TlsOptions
 from redember._core import Client as Connections
 from redember._options import RedisOptions, check_options, seconds
 from redember.errors import InvalidArgumentError, RedemberError
@@ -27,7 +29,6 @@ def default_options() -> RedisOptions:
 
     Raises:
         InvalidArgumentError: A variable holds no address; the text names it, and quotes nothing.
-        TlsError: It asks for TLS.
     """
     for name in ("REDEMBER_URL", "REDIS_URL"):
         url = os.environ.get(name, "")
@@ -35,7 +36,6 @@ def default_options() -> RedisOptions:
             continue
         try:
             options = parsed(url)
-            connections(options)  # what only the core refuses, such as TLS, is named here too
         except RedemberError as error:
             error.args = (f"{name}: {error}",)
             raise
@@ -45,23 +45,33 @@ def default_options() -> RedisOptions:
 
 def connections(options: RedisOptions) -> Connections:
     """Return a core client for `options`; it opens its connections when they are needed."""
-    host, port, path = options.endpoint()
+    servers, path = options.servers()
     return Connections(
-        host=host,
-        port=port,
+        servers=servers,
         path=path,
+        cluster=options.cluster,
+        service=options.sentinel_service,
         db=options.db,
-        username=options.username,
-        password=options.password,
+        login=(options.username, options.password),
+        sentinel_login=(options.sentinel_username, options.sentinel_password),
+        credentials=options.credentials,
         protocol=options.protocol,
         timeout=seconds("timeout", options.timeout),
         pool_size=options.pool_size,
-        tls=options.tls,
+        replicas=options.replicas if options.durability == "replicated" else 0,
+        tls=_tls(options.tls),
     )
 
 
+def _tls(tls: bool | TlsOptions) -> tuple[Any, ...] | None:
+    if not tls:
+        return None
+    chosen = TlsOptions() if tls is True else tls
+    return chosen.ca_file, chosen.cert_file, chosen.key_file, chosen.server_name, chosen.verify
+
+
 class Client:
-    """Connections to one server, shared by every backend made with `from_client`.
+    """Connections to a server, shared by every backend made with `from_client`.
 
     Opens a connection when the first call needs one. Safe for threads, tasks and forks.
 
@@ -93,6 +103,44 @@ class Client:
         self._options = options
         self._core = connections(options)
 
+    @classmethod
+    def cluster(cls, addrs: Sequence[str], **settings: Any) -> Self:
+        """Make a client of a cluster.
+
+        Args:
+            addrs: `host:port` of some of its nodes; the others are learned from them.
+            **settings: Other options of `RedisOptions`.
+
+        Raises:
+            InvalidArgumentError: An address or an option is not acceptable.
+
+        Example:
+            >>> from redember import Client
+            >>> Client.cluster(["node-1:6379", "node-2:6379"], password="secret")
+            Client('cluster:node-1:6379,node-2:6379')
+        """
+        return cls(options=RedisOptions(addr=_joined(addrs), cluster=True, **settings))
+
+    @classmethod
+    def sentinel(cls, addrs: Sequence[str], service: str, **settings: Any) -> Self:
+        """Make a client of the primary that sentinels name, and of the next one after a failover.
+
+        Args:
+            addrs: `host:port` of the sentinels. All of them are asked.
+            service: The name under which they watch the primary.
+            **settings: Other options of `RedisOptions`.
+
+        Raises:
+            InvalidArgumentError: An address or an option is not acceptable.
+
+        Example:
+            >>> from redember import Client
+            >>> Client.sentinel(["s-1:26379", "s-2:26379"], "mymaster")
+            Client('mymaster@s-1:26379,s-2:26379/0')
+        """
+        options = RedisOptions(addr=_joined(addrs), sentinel_service=service, **settings)
+        return cls(options=options)
+
     @property
     def options(self) -> RedisOptions:
         """The settings in force."""
@@ -118,3 +166,10 @@ class Client:
     def __repr__(self) -> str:
         """Say where it connects to, without secrets."""
         return f"Client({self._core.address!r})"
+
+
+def _joined(addrs: Sequence[str]) -> str:
+    if isinstance(addrs, str) or not all(isinstance(addr, str) for addr in addrs):
+        msg = "the addresses must be a list of text"
+        raise InvalidArgumentError(msg)
+    return ",".join(addrs)

@@ -1,7 +1,7 @@
 """The Rust core. Private: its names may change with any version."""
 
 from asyncio import Future
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, ClassVar, Literal, SupportsIndex, final, overload
 
@@ -189,25 +189,28 @@ class MemoryInfo:
 
 @final
 class Client:
-    """Connections to one server, shared by the stores that are made on it. Opens none yet."""
+    """Connections to servers, shared by the stores that are made on them. Opens none yet."""
 
     def __new__(
         cls,
         *,
-        host: str | None,
-        port: int,
+        servers: Sequence[tuple[str, int]],
         path: str | None,
+        cluster: bool,
+        service: str | None,
         db: int,
-        username: str | None,
-        password: str | None,
+        login: tuple[str | None, str | None],
+        sentinel_login: tuple[str | None, str | None],
+        credentials: Callable[[], str | tuple[str | None, str]] | None,
         protocol: int,
         timeout: float,
         pool_size: int,
-        tls: bool,
+        replicas: int,
+        tls: tuple[Any, ...] | None,
     ) -> Client: ...
     @property
     def address(self) -> str:
-        """Where the server is, without secrets."""
+        """Where the servers are, without secrets."""
 
     @property
     def closed(self) -> bool:
@@ -219,8 +222,6 @@ class Client:
 @final
 class Listing:
     """One listing of ids on its way."""
-
-    def __new__(cls) -> Listing: ...
 
 @final
 class Store:
@@ -244,6 +245,7 @@ class Store:
     def count(self, memory_id: str) -> int: ...
     def info(self, memory_id: str) -> MemoryInfo | None: ...
     def touch(self, memory_id: str) -> bool: ...
+    def listing(self) -> Listing: ...
     def page(self, listing: Listing) -> list[str] | None: ...
     def ping(self) -> None: ...
     def close(self) -> None: ...
@@ -270,6 +272,7 @@ class AsyncStore:
     def count(self, memory_id: str) -> Future[int]: ...
     def info(self, memory_id: str) -> Future[MemoryInfo | None]: ...
     def touch(self, memory_id: str) -> Future[bool]: ...
+    def listing(self) -> Listing: ...
     def page(self, listing: Listing) -> Future[list[str] | None]: ...
     def ping(self) -> Future[None]: ...
     def close(self) -> None: ...

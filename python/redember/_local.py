@@ -7,7 +7,8 @@ from pathlib import Path
 
 from redember._aio_verbs import AsyncVerbs
 from redember._core import Store, file_store, memory_store, to_async
-from redember._options import DEFAULT_TTL, Duration, checked_path, seconds, store_settings
+from redember._checks import checked_path
+from redember._options import DEFAULT_TTL, Duration, seconds, store_settings
 from redember._verbs import Verbs
 from redember.errors import InvalidArgumentError
 

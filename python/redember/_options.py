@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final, Self, SupportsIndex
 
+from redember._address import TlsOptions, read_servers
+from redember._checks import check_flag, check_text, check_whole
 from redember.errors import InvalidArgumentError
 
 __all__ = [
@@ -16,8 +18,6 @@ __all__ = [
     "Duration",
     "RedisOptions",
     "check_options",
-    "check_text",
-    "checked_path",
     "seconds",
     "store_settings",
 ]
@@ -25,16 +25,17 @@ __all__ = [
 DEFAULT_PREFIX: Final = "redember:memories:"
 DEFAULT_TTL: Final = timedelta(days=7)
 LAYOUTS: Final = ("log",)
+DURABILITIES: Final = ("ack", "replicated")
 
 Duration = timedelta | float | str
 """A time span: a `timedelta`, seconds, or text such as `"7d"`, `"24h"`, `"90m"`, `"30s"`."""
 
+Credentials = Callable[[], str | tuple[str | None, str]]
+"""Returns the password, or the user name and the password, that are right now."""
+
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _SHORTEST: Final = 0.001
 _LONGEST: Final = 100 * 365 * 86400.0
-_PORTS: Final = range(1, 1 << 16)
-_ADDRESS: Final = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^\s,:/@?#\[\]]+)(?::([0-9]{1,9}))?")
-_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 def seconds(name: str, value: Duration) -> float:
@@ -75,18 +76,28 @@ class RedisOptions:
     """Where a Redis backend is and how it keeps memories.
 
     Attributes:
-        addr: `host:port`, `host`, or the path of a unix socket (it begins with `/`).
+        addr: `host:port`, `host`, or the path of a unix socket (it begins with `/`). For a cluster
+            or sentinels, several with commas between.
         username: Name for Redis' access control; needs a password.
         password: Password. Never shown in a repr; options that hold one cannot be pickled.
-        db: Number of the database.
+        credentials: Called for the password, or user name and password, instead: once before the
+            first call, and again when a server no longer takes what it said. Never shown.
+        cluster: Whether `addr` names nodes of a cluster; the others are learned from them.
+        sentinel_service: The name under which the sentinels in `addr` watch the primary.
+        sentinel_username: Name for the sentinels' own access control.
+        sentinel_password: Password of the sentinels. Never shown.
+        db: Number of the database; a cluster has only 0.
         prefix: What every key begins with; the key of a memory is `prefix + id`.
         ttl: How long a memory lives after its last write; `None` for ever. Default 7 days.
         ttl_refresh_on_load: Whether reading a memory restarts its time to live too.
         layout: How memories are stored: `"log"`.
-        pool_size: How many connections blocking calls may hold at once.
+        pool_size: How many connections to a server blocking calls may hold at once.
         timeout: Seconds that one call may take, connecting and retries included.
         protocol: RESP version, 2 or 3.
-        tls: Whether to connect by TLS.
+        tls: Whether to connect by TLS, or how. Default no.
+        durability: When a write counts as done: `"ack"`, when the primary has it; `"replicated"`,
+            when `replicas` replicas have it too, or else `NotEnoughReplicasError`.
+        replicas: How many replicas `"replicated"` waits for.
         max_message_bytes: The largest message, in bytes of JSON. Default 16 MiB.
         max_conversation_bytes: The largest conversation in one call. Default 256 MiB.
 
@@ -103,6 +114,11 @@ class RedisOptions:
     addr: str = "localhost:6379"
     username: str | None = None
     password: str | None = field(default=None, repr=False)
+    credentials: Credentials | None = field(default=None, repr=False)
+    cluster: bool = False
+    sentinel_service: str | None = None
+    sentinel_username: str | None = None
+    sentinel_password: str | None = field(default=None, repr=False)
     db: int = 0
     prefix: str = DEFAULT_PREFIX
     ttl: Duration | None = DEFAULT_TTL
@@ -111,20 +127,16 @@ class RedisOptions:
     pool_size: int = 10
     timeout: Duration = 5.0
     protocol: int = 2
-    tls: bool = False
+    tls: bool | TlsOptions = False
+    durability: str = "ack"
+    replicas: int = 1
     max_message_bytes: int = 16 << 20
     max_conversation_bytes: int = 256 << 20
 
     def __post_init__(self) -> None:
         """Check every value."""
-        self.endpoint()
-        for name in ("username", "password"):
-            if getattr(self, name) is not None:
-                check_text(name, getattr(self, name))
-        if self.username is not None and self.password is None:
-            msg = "username needs a password"
-            raise InvalidArgumentError(msg)
-        _check_whole("db", self.db, 0, (1 << 31) - 1)
+        self._check_servers()
+        self._check_login()
         check_text("prefix", self.prefix)
         if not self.prefix:
             msg = 'prefix must not be empty; pass a name space such as "myapp:conversations:"'
@@ -139,28 +151,56 @@ class RedisOptions:
         if self.layout not in LAYOUTS:
             msg = f"layout must be one of {', '.join(LAYOUTS)}, got {self.layout[:40]!r}"
             raise InvalidArgumentError(msg)
-        _check_whole("pool_size", self.pool_size, 1, 1 << 16)
+        check_whole("pool_size", self.pool_size, 1, 1 << 16)
         seconds("timeout", self.timeout)
-        _check_whole("protocol", self.protocol, 2, 3)
-        _check_flag("tls", self.tls)
-
-    def endpoint(self) -> tuple[str | None, int, str | None]:
-        """Return `(host, port, None)`, or `(None, 0, path)` for a unix socket."""
-        if isinstance(self.addr, str) and self.addr.startswith("/"):
-            return None, 0, checked_path("addr", self.addr)
-        check_text("addr", self.addr)
-        match = _ADDRESS.fullmatch(self.addr)
-        if match is None:
-            raise InvalidArgumentError(_advice(self.addr))
-        port = int(match[2] or 6379)
-        if port not in _PORTS:
-            msg = f"addr has a port out of range; it must be from 1 to {_PORTS[-1]}"
+        check_whole("protocol", self.protocol, 2, 3)
+        if not isinstance(self.tls, TlsOptions):
+            check_flag("tls", self.tls)
+        if self.durability not in DURABILITIES:
+            msg = f"durability must be one of {', '.join(DURABILITIES)}"
             raise InvalidArgumentError(msg)
-        return match[1].strip("[]"), port, None
+        check_whole("replicas", self.replicas, 1, 100)
+
+    def _check_servers(self) -> None:
+        check_flag("cluster", self.cluster)
+        if self.sentinel_service is not None:
+            check_text("sentinel_service", self.sentinel_service)
+            if not self.sentinel_service or self.cluster:
+                msg = "sentinel_service must not be empty, and does not go with cluster"
+                raise InvalidArgumentError(msg)
+        _, path = self.servers()
+        if self.tls and path is not None:
+            msg = "tls does not go with a unix socket, which never leaves this machine"
+            raise InvalidArgumentError(msg)
+        check_whole("db", self.db, 0, (1 << 31) - 1)
+        if self.cluster and self.db:
+            msg = "a cluster has only database 0; separate memories by prefix instead"
+            raise InvalidArgumentError(msg)
+
+    def _check_login(self) -> None:
+        for name in ("username", "password", "sentinel_username", "sentinel_password"):
+            if getattr(self, name) is not None:
+                check_text(name, getattr(self, name))
+        for kind in ("", "sentinel_"):
+            if getattr(self, f"{kind}username") and getattr(self, f"{kind}password") is None:
+                msg = f"{kind}username needs a {kind}password"
+                raise InvalidArgumentError(msg)
+        if self.credentials is not None and not callable(self.credentials):
+            msg = f"credentials must be callable, got {type(self.credentials).__name__}"
+            raise InvalidArgumentError(msg)
+        if self.credentials is not None and self.password is not None:
+            msg = "pass a password or credentials, not both"
+            raise InvalidArgumentError(msg)
+
+    def servers(self) -> tuple[list[tuple[str, int]], str | None]:
+        """Return hosts and ports, or none of them and the path of a unix socket."""
+        sentinels = self.sentinel_service is not None
+        port = 26379 if sentinels else 6379
+        return read_servers(self.addr, several=self.cluster or sentinels, port=port)
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
         """Refuse to be pickled with a password: the pickle would hold it."""
-        if self.password is not None:
+        if any((self.password, self.sentinel_password, self.credentials)):
             msg = "RedisOptions with a password cannot be pickled; make them in each process"
             raise TypeError(msg)
         return object.__reduce_ex__(self, protocol)
@@ -172,19 +212,6 @@ class RedisOptions:
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Return the options themselves, which nothing can change."""
         return self
-
-
-def _advice(addr: str) -> str:
-    """Say what is wrong with `addr` without quoting it: it may hold a password."""
-    if "://" in addr:
-        return "addr is no URL; for a URL use from_url()"
-    if "@" in addr:
-        return "addr takes no user or password; write a URL, redis://user:password@host:6379"
-    if "," in addr:
-        return "addr must name one server, not a list of them"
-    if re.search(r"\s", addr):
-        return "addr must not hold white space"
-    return 'addr must be "host:port", "host" or "/path/of/a.sock"'
 
 
 def store_settings(
@@ -199,9 +226,9 @@ def store_settings(
     Raises:
         InvalidArgumentError: A setting is not acceptable.
     """
-    _check_flag("ttl_refresh_on_load", ttl_refresh_on_load)
-    _check_whole("max_message_bytes", max_message_bytes, 1, 1 << 32)
-    _check_whole("max_conversation_bytes", max_conversation_bytes, 1, 1 << 32)
+    check_flag("ttl_refresh_on_load", ttl_refresh_on_load)
+    check_whole("max_message_bytes", max_message_bytes, 1, 1 << 32)
+    check_whole("max_conversation_bytes", max_conversation_bytes, 1, 1 << 32)
     return {
         "ttl": None if ttl is None else seconds("ttl", ttl),
         "refresh_on_load": ttl_refresh_on_load,
@@ -218,53 +245,4 @@ def check_options(options: object) -> None:
     """
     if not isinstance(options, RedisOptions):
         msg = f"options must be RedisOptions, got {type(options).__name__}"
-        raise InvalidArgumentError(msg)
-
-
-def check_text(name: str, value: object) -> None:
-    """Check that `value` is text that can be sent, without quoting it.
-
-    Raises:
-        InvalidArgumentError: It is no text, or has no form in UTF-8.
-    """
-    if not isinstance(value, str):
-        msg = f"{name} must be text, got {type(value).__name__}"
-        raise InvalidArgumentError(msg)
-    if _SURROGATE.search(value):  # an encoder's exception would hold the text
-        msg = f"{name} must be text that is valid in UTF-8"
-        raise InvalidArgumentError(msg)
-
-
-def checked_path(name: str, value: str | os.PathLike[str]) -> str:
-    """Return `value` as the text of a path, which need not be UTF-8.
-
-    Raises:
-        InvalidArgumentError: It is no text or path object, is empty, or can name no file.
-    """
-    path = os.fspath(value) if isinstance(value, os.PathLike) else value
-    if not isinstance(path, str):
-        msg = f"{name} must be text or a path, got {type(value).__name__}"
-        raise InvalidArgumentError(msg)
-    if not path:
-        msg = f'{name} must not be empty; pass a directory, "." for the working directory'
-        raise InvalidArgumentError(msg)
-    try:
-        fits = b"\0" not in os.fsencode(path)
-    except UnicodeEncodeError:
-        fits = False
-    if not fits:
-        msg = f"{name} has characters that no path can have"
-        raise InvalidArgumentError(msg)
-    return path
-
-
-def _check_flag(name: str, value: object) -> None:
-    if not isinstance(value, bool):
-        msg = f"{name} must be True or False, got {type(value).__name__}"
-        raise InvalidArgumentError(msg)
-
-
-def _check_whole(name: str, value: object, least: int, most: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        msg = f"{name} must be a whole number from {least} to {most}"
         raise InvalidArgumentError(msg)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from typing import Any, Self
 
+from redember._address import TlsOptions
 from redember._aio_verbs import AsyncVerbs
 from redember._client import Client, connections, default_options, parsed
 from redember._core import Client as Connections
 from redember._core import Store, redis_store, to_async
-from redember._options import Duration, RedisOptions, check_options, check_text, store_settings
+from redember._checks import check_text
+from redember._options import Credentials, Duration, RedisOptions, check_options, store_settings
 from redember._verbs import Verbs
 from redember.errors import InvalidArgumentError
 
@@ -82,7 +85,42 @@ class _Configured:
         """
         check_text("password", password)  # None would take it away
         named = {} if username is None else {"username": username}
-        return self._reconnecting(password=password, **named)
+        return self._reconnecting(password=password, credentials=None, **named)
+
+    def with_credentials(self, credentials: Credentials) -> Self:
+        """Return a copy that calls `credentials` for its password, or user name and password.
+
+        It is called once before the first call, and again when a server no longer takes what it
+        said: on the thread of the call, or of the event loop, so it should be quick.
+        """
+        return self._reconnecting(credentials=credentials, username=None, password=None)
+
+    def with_tls(
+        self,
+        *,
+        ca_file: str | os.PathLike[str] | None = None,
+        cert_file: str | os.PathLike[str] | None = None,
+        key_file: str | os.PathLike[str] | None = None,
+        server_name: str | None = None,
+        verify: bool = True,
+    ) -> Self:
+        """Return a copy that connects by TLS; the arguments are those of `TlsOptions`."""
+        tls = TlsOptions(
+            ca_file=ca_file,
+            cert_file=cert_file,
+            key_file=key_file,
+            server_name=server_name,
+            verify=verify,
+        )
+        return self._reconnecting(tls=tls)
+
+    def with_durability(self, durability: str, replicas: int = 1) -> Self:
+        """Return a copy whose writes are done when `"ack"`ed, or when they are `"replicated"`.
+
+        With `"replicated"`, a write that fewer than `replicas` replicas confirm within half a
+        second raises `NotEnoughReplicasError` with `applied="yes"`.
+        """
+        return self._reconnecting(durability=durability, replicas=replicas)
 
     def with_db(self, db: int) -> Self:
         """Return a copy on database number `db`."""
@@ -107,6 +145,29 @@ class _Configured:
     def with_prefix(self, prefix: str) -> Self:
         """Return a copy whose keys begin with `prefix`."""
         return self._changed(prefix=prefix)
+
+    def for_tenant(self, name: str) -> Self:
+        """Return a copy for one tenant, whose memories no other tenant sees or lists.
+
+        The tenant's name becomes part of the prefix, encoded so that no two tenants can meet,
+        whatever their names and ids: `redember:memories:` becomes `redember:memories@acme:`.
+
+        Args:
+            name: Any text that is not empty.
+
+        Example:
+            >>> from redember import RedisBackend
+            >>> RedisBackend("localhost").for_tenant("acme")
+            RedisBackend('localhost:6379/0', prefix='redember:memories@acme:')
+        """
+        check_text("tenant", name)
+        if not name:
+            msg = "the tenant's name must not be empty"
+            raise InvalidArgumentError(msg)
+        from urllib.parse import quote
+
+        prefix = self._options.prefix.removesuffix(":")
+        return self._changed(prefix=f"{prefix}@{quote(name, safe='')}:")
 
     def with_layout(self, layout: str) -> Self:
         """Return a copy that stores memories in `layout`: `"log"`."""

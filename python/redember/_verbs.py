@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Any, Self
 
-from redember._core import Listing, MemoryInfo, Message, Messages, Store, WriteResult
+from redember._core import MemoryInfo, Message, Messages, Store, WriteResult
 
 __all__ = ["Verbs"]
 
@@ -113,7 +113,7 @@ class Verbs:
 
         An id that is there all the while comes; one that is made or deleted meanwhile may come.
         """
-        listing = Listing()
+        listing = self._store.listing()
         while (page := self._store.page(listing)) is not None:
             yield from page
 

@@ -27,6 +27,8 @@
         └── ClosedError                          the backend was closed
 
 Every message says what was tried, on what, and what to do. None holds a secret or message text.
+
+One warning: `InsecureTlsWarning`, wherever certificates are not checked.
 """
 
 from __future__ import annotations
@@ -41,6 +43,7 @@ __all__ = [
     "ConflictError",
     "CorruptError",
     "DeadlineExceededError",
+    "InsecureTlsWarning",
     "InvalidArgumentError",
     "InvalidMessageError",
     "LongMemoryIdRequiredError",
@@ -64,6 +67,10 @@ __all__ = [
 
 class RedemberError(Exception):
     """The root of every exception that redember raises."""
+
+
+class InsecureTlsWarning(UserWarning):
+    """Certificates are not checked: anybody can pose as the server."""
 
 
 class InvalidArgumentError(RedemberError, ValueError):
@@ -191,7 +198,7 @@ class PermissionDeniedError(BackendError, PermissionError):
 
 
 class TlsError(BackendError, ConnectionError):
-    """A TLS connection could not be made, or is not supported."""
+    """A TLS connection could not be made; the text says which check failed."""
 
 
 class CorruptError(BackendError, ValueError):

@@ -1,7 +1,6 @@
 //! A store in a temporary directory, for the tests of this crate.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -85,7 +84,7 @@ impl Fixture {
     }
 
     pub(crate) fn list(&self) -> Vec<String> {
-        match self.apply(Verb::Page(Arc::default())) {
+        match self.apply(Verb::Page(crate::store::Scan::new(false))) {
             Answer::Page(Some(ids)) => ids,
             other => panic!("{other:?}"),
         }

@@ -175,7 +175,6 @@ impl FileStore {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::MetadataExt;
-    use std::sync::Arc;
 
     use super::fixture::{Fixture, WEEK, append, eventually, id, save};
     use super::*;
@@ -298,7 +297,7 @@ mod tests {
     fn a_listing_has_one_page() {
         let fixture = Fixture::new();
         fixture.write(append("a", &["1"]));
-        let scan = Arc::new(Scan::default());
+        let scan = Scan::new(false);
         assert!(matches!(fixture.apply(Verb::Page(scan.clone())), Answer::Page(Some(_))));
         assert!(matches!(fixture.apply(Verb::Page(scan)), Answer::Page(None)));
     }

@@ -9,6 +9,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -19,24 +20,45 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use tokio::runtime::{Builder, Runtime};
 
-use super::wake::Wake;
+use super::login::LoginSource;
 use super::{error, results};
 use crate::backend::Backend;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::store::{Answer, Verb};
+use crate::wake::Wake;
 
 thread_local! {
     /// The exception of the signal handler that ended a blocking call.
     static INTERRUPT: RefCell<Option<PyErr>> = const { RefCell::new(None) };
 }
 
+/// A backend, and who tells it the password where that changes.
+#[derive(Debug, Clone)]
+pub(super) struct Handle {
+    pub(super) backend: Arc<Backend>,
+    pub(super) login: Option<Arc<LoginSource>>,
+}
+
 /// Runs `verb` on the calling thread, detached from the interpreter; Ctrl-C ends it.
 pub(super) fn wait<'py>(
     py: Python<'py>,
-    backend: &Arc<Backend>,
+    Handle { backend, login }: &Handle,
     verb: Verb,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let answer = py.detach(|| backend.run(verb, interrupted));
+    let run = |verb| py.detach(|| backend.run(verb, interrupted));
+    let answer = match login {
+        None => run(verb),
+        Some(login) => {
+            login.ask_once(py)?;
+            match run(verb.clone()) {
+                Err(failure) if *failure.kind() == ErrorKind::AuthFailed => {
+                    login.ask(py)?;
+                    run(verb)
+                }
+                answer => answer,
+            }
+        }
+    };
     tell_notices(py, backend)?;
     answer
         .map_err(|failure| error::exception(py, &failure))
@@ -46,17 +68,19 @@ pub(super) fn wait<'py>(
 /// Runs `verb` on the runtime; returns a future of the running event loop.
 pub(super) fn awaitable<'py>(
     py: Python<'py>,
-    backend: &Arc<Backend>,
+    Handle { backend, login }: &Handle,
     verb: Verb,
 ) -> PyResult<Bound<'py, PyAny>> {
     let event_loop = running_loop(py)?;
     let port = port(py, &event_loop)?;
     let future = event_loop.call_method0(intern!(py, "create_future"))?;
-    let port = port.get();
-    let ticket = port.expect(future.clone().unbind(), backend.clone());
-    let mailbox = port.mailbox.clone();
-    let call = backend.clone().run_async(verb);
-    runtime()?.spawn(async move { mailbox.deliver(ticket, call.await) });
+    let mut again = None;
+    if let Some(login) = login {
+        login.ask_once(py)?;
+        again = Some((login.clone(), verb.clone()));
+    }
+    let expected = Expected { future: future.clone().unbind(), backend: backend.clone(), again };
+    port.get().send(expected, verb)?;
     Ok(future)
 }
 
@@ -99,6 +123,8 @@ struct Port {
 struct Expected {
     future: Py<PyAny>,
     backend: Arc<Backend>,
+    /// What to ask, and what to try again, should the password have changed.
+    again: Option<(Arc<LoginSource>, Verb)>,
 }
 
 /// The part of a [`Port`] that the runtime's thread sees: it holds nothing of Python's.
@@ -133,20 +159,35 @@ impl Port {
         Ok(Self { mailbox: Arc::new(mailbox), expected: Mutex::default(), next: AtomicU64::new(0) })
     }
 
-    fn expect(&self, future: Py<PyAny>, backend: Arc<Backend>) -> u64 {
+    /// Has the runtime run a verb whose answer is expected here.
+    fn send(&self, expected: Expected, verb: Verb) -> PyResult<()> {
+        let call = expected.backend.clone().run_async(verb);
         // Relaxed: tickets only have to differ.
         let ticket = self.next.fetch_add(1, Ordering::Relaxed);
-        lock(&self.expected).insert(ticket, Expected { future, backend });
-        ticket
+        lock(&self.expected).insert(ticket, expected);
+        let mailbox = self.mailbox.clone();
+        runtime()?.spawn(async move { mailbox.deliver(ticket, call.await) });
+        Ok(())
     }
 
     fn hand_out(&self, py: Python<'_>, ticket: u64, answer: Result<Answer>) -> PyResult<()> {
         let expected = lock(&self.expected).remove(&ticket);
-        let Some(Expected { future, backend }) = expected else { return Ok(()) };
+        let Some(Expected { future, backend, again }) = expected else { return Ok(()) };
         let future = future.bind(py);
         // A cancelled future wants no answer.
         if !future.call_method0(intern!(py, "done"))?.is_truthy()? {
-            let answer = answer.map_err(|failure| error::exception(py, &failure));
+            let refused =
+                matches!(&answer, Err(failure) if *failure.kind() == ErrorKind::AuthFailed);
+            let answer = match again.filter(|_| refused) {
+                None => answer.map_err(|failure| error::exception(py, &failure)),
+                Some((login, verb)) => match login.ask(py) {
+                    Err(raised) => Err(raised),
+                    Ok(()) => {
+                        let future = future.clone().unbind();
+                        return self.send(Expected { future, backend, again: None }, verb);
+                    }
+                },
+            };
             match answer.and_then(|answer| results::to_python(py, answer)) {
                 Ok(answer) => future.call_method1(intern!(py, "set_result"), (answer,))?,
                 Err(raised) => future.call_method1(intern!(py, "set_exception"), (raised,))?,
@@ -191,7 +232,7 @@ fn port<'py>(py: Python<'py>, event_loop: &Bound<'py, PyAny>) -> PyResult<Bound<
         }
     }
     let port = Bound::new(py, Port::new()?)?;
-    let descriptor = port.get().mailbox.wake.descriptor();
+    let descriptor = port.get().mailbox.wake.as_fd().as_raw_fd();
     let drain = port.getattr(intern!(py, "drain"))?;
     event_loop.call_method1(intern!(py, "add_reader"), (descriptor, drain))?;
     ports.set_item(event_loop, &port)?;

@@ -62,7 +62,7 @@ fn build(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
         ErrorKind::ReadOnly => py.get_type::<classes::ReadOnlyError>(),
         ErrorKind::ServerBusy => py.get_type::<classes::ServerBusyError>(),
         ErrorKind::ServerFull => py.get_type::<classes::ServerFullError>(),
-        ErrorKind::NotEnoughReplicas => py.get_type::<classes::NotEnoughReplicasError>(),
+        ErrorKind::NotEnoughReplicas { .. } => py.get_type::<classes::NotEnoughReplicasError>(),
         ErrorKind::AuthFailed => py.get_type::<classes::AuthFailedError>(),
         ErrorKind::PermissionDenied => py.get_type::<classes::PermissionDeniedError>(),
         ErrorKind::Tls => py.get_type::<classes::TlsError>(),

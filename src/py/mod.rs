@@ -4,12 +4,12 @@ mod bridge;
 mod decode;
 mod encode;
 mod error;
+mod login;
 mod message;
 mod messages;
 mod refusal;
 mod results;
 mod store;
-mod wake;
 
 use pyo3::prelude::*;
 

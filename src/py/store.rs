@@ -7,9 +7,10 @@ use std::time::Duration;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use super::bridge;
+use super::bridge::{self, Handle};
 use super::encode;
 use super::error::exception;
+use super::login::LoginSource;
 use crate::backend::{Backend, Place};
 use crate::client::Client;
 use crate::error::{Error, Result};
@@ -17,85 +18,107 @@ use crate::file::{FileOptions, FileStore};
 use crate::in_memory::{InMemoryOptions, InMemoryStore};
 use crate::keyspace::{Keyspace, MemoryId};
 use crate::messages::Limits;
-use crate::options::{ClientOptions, Endpoint, Protocol, Secret};
+use crate::options::{ClientOptions, Endpoint, Login, Protocol, Secret, TlsOptions, Topology};
 use crate::store::{Mode, RedisStore, Scan, StoreOptions, Verb, Write};
 
-/// Connections to one server.
+/// Connections to servers.
 #[pyclass(frozen, name = "Client", module = "redember._core")]
 #[derive(Debug)]
-pub(super) struct PyClient(Arc<Client>);
+pub(super) struct PyClient {
+    client: Arc<Client>,
+    login: Option<Arc<LoginSource>>,
+}
+
+/// Host and port.
+type Port = (String, u16);
+/// User name and password.
+type UserAndPassword = (Option<String>, Option<String>);
+/// CA file, certificate file, key file, server name, and whether to check certificates.
+type Tls = (Option<PathBuf>, Option<PathBuf>, Option<PathBuf>, Option<String>, bool);
 
 #[pymethods]
 impl PyClient {
     #[new]
-    #[pyo3(signature = (*, host, port, path, db, username, password, protocol, timeout, pool_size, tls))]
+    #[pyo3(signature = (*, servers, path, cluster, service, db, login, sentinel_login, credentials, protocol, timeout, pool_size, replicas, tls))]
     #[expect(clippy::too_many_arguments, reason = "the settings of a connection, all keywords")]
     fn new(
         py: Python<'_>,
-        host: Option<String>,
-        port: u16,
+        servers: Vec<Port>,
         path: Option<PathBuf>,
+        cluster: bool,
+        service: Option<String>,
         db: u32,
-        username: Option<String>,
-        password: Option<String>,
+        login: UserAndPassword,
+        sentinel_login: UserAndPassword,
+        credentials: Option<Py<PyAny>>,
         protocol: u8,
         timeout: f64,
         pool_size: usize,
-        tls: bool,
+        replicas: u32,
+        tls: Option<Tls>,
     ) -> PyResult<Self> {
-        if tls {
-            let message = "TLS is not supported yet; use redis:// over a network you trust, or a \
-                           TLS tunnel on this machine";
-            return Err(exception(py, &Error::new(crate::error::ErrorKind::Tls, message)));
-        }
-        let endpoint = match path {
-            Some(path) => Endpoint::Unix(path),
-            None => Endpoint::Tcp { host: host.unwrap_or_else(|| "localhost".into()), port },
+        let mut servers: Vec<_> =
+            servers.into_iter().map(|(host, port)| Endpoint::tcp(host, port)).collect();
+        let topology = match (service, path) {
+            (Some(service), _) => Topology::Sentinel { sentinels: servers, service },
+            (None, _) if cluster => Topology::Cluster { seeds: servers },
+            (None, Some(path)) => Topology::Single(Endpoint::Unix(path)),
+            (None, None) => {
+                let server = servers.pop();
+                Topology::Single(server.unwrap_or_else(|| Endpoint::tcp("localhost", 6379)))
+            }
         };
-        Ok(Self(Arc::new(Client::new(ClientOptions {
-            endpoint,
+        let tls = tls.map(|(ca_file, cert_file, key_file, server_name, verify)| TlsOptions {
+            ca_file,
+            cert_file,
+            key_file,
+            server_name,
+            accept_invalid: !verify,
+        });
+        let client = Arc::new(Client::new(ClientOptions {
+            topology,
             db,
-            username,
-            password: password.map(Secret::new),
+            login: user(login),
+            sentinel_login: user(sentinel_login),
             protocol: if protocol == 3 { Protocol::Resp3 } else { Protocol::Resp2 },
+            tls,
             timeout: span(py, timeout)?,
             pool_size,
-        }))))
+            replicas,
+        }));
+        let login = credentials.map(|ask| LoginSource::new(client.clone(), ask));
+        Ok(Self { client, login })
     }
 
     #[getter]
     fn address(&self) -> String {
-        self.0.options().to_string()
+        self.client.options().to_string()
     }
 
     #[getter]
     fn closed(&self) -> bool {
-        self.0.is_closed()
+        self.client.is_closed()
     }
 
     fn close(&self) {
-        self.0.close();
+        self.client.close();
     }
+}
+
+fn user((username, password): UserAndPassword) -> Login {
+    Login { username, password: password.map(Secret::new) }
 }
 
 /// One listing of ids on its way.
 #[pyclass(frozen, module = "redember._core")]
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Listing(Arc<Scan>);
-
-#[pymethods]
-impl Listing {
-    #[new]
-    fn new() -> Self {
-        Self::default()
-    }
-}
 
 /// The verbs, blocking.
 #[pyclass(frozen, module = "redember._core")]
 #[derive(Debug)]
 pub(super) struct Store {
-    backend: Arc<Backend>,
+    place: Handle,
     limits: Limits,
 }
 
@@ -103,7 +126,7 @@ pub(super) struct Store {
 #[pyclass(frozen, module = "redember._core")]
 #[derive(Debug)]
 pub(super) struct AsyncStore {
-    backend: Arc<Backend>,
+    place: Handle,
     limits: Limits,
 }
 
@@ -123,7 +146,8 @@ pub(super) fn redis_store(
     let keyspace = checked(py, Keyspace::new(prefix))?;
     let ttl = ttl.map(|ttl| span(py, ttl)).transpose()?;
     let store = RedisStore::new(StoreOptions { keyspace, ttl, refresh_on_load, limits });
-    Ok(Store { backend: Backend::new(Place::Redis(client.0.clone(), store)), limits })
+    let backend = Backend::new(Place::Redis(client.client.clone(), store));
+    Ok(Store { place: Handle { backend, login: client.login.clone() }, limits })
 }
 
 /// Makes a store in files.
@@ -146,7 +170,8 @@ pub(super) fn file_store(
         lock_timeout: span(py, timeout)?,
         limits,
     });
-    Ok(Store { backend: Backend::new(Place::Files(store)), limits })
+    let backend = Backend::new(Place::Files(store));
+    Ok(Store { place: Handle { backend, login: None }, limits })
 }
 
 /// Makes a store in this process.
@@ -162,13 +187,14 @@ pub(super) fn memory_store(
     let limits = Limits { message: message_limit, conversation: conversation_limit };
     let ttl = ttl.map(|ttl| span(py, ttl)).transpose()?;
     let store = InMemoryStore::new(InMemoryOptions { ttl, refresh_on_load, limits });
-    Ok(Store { backend: Backend::new(Place::Memory(store)), limits })
+    let backend = Backend::new(Place::Memory(store));
+    Ok(Store { place: Handle { backend, login: None }, limits })
 }
 
 /// Returns the same store with awaitable verbs.
 #[pyfunction]
 pub(super) fn to_async(store: &Store) -> AsyncStore {
-    AsyncStore { backend: store.backend.clone(), limits: store.limits }
+    AsyncStore { place: store.place.clone(), limits: store.limits }
 }
 
 /// The verbs of a store class: each makes a verb and lets `$drive` run it.
@@ -184,7 +210,7 @@ macro_rules! verbs {
                 py: Python<'py>,
                 memory_id: &Bound<'py, PyAny>,
             ) -> PyResult<Bound<'py, PyAny>> {
-                $drive(py, &self.backend, Verb::Load(id(memory_id)?))
+                $drive(py, &self.place, Verb::Load(id(memory_id)?))
             }
 
             fn tail<'py>(
@@ -193,7 +219,7 @@ macro_rules! verbs {
                 memory_id: &Bound<'py, PyAny>,
                 n: &Bound<'py, PyAny>,
             ) -> PyResult<Bound<'py, PyAny>> {
-                $drive(py, &self.backend, Verb::Tail(id(memory_id)?, whole("n", n)?))
+                $drive(py, &self.place, Verb::Tail(id(memory_id)?, whole("n", n)?))
             }
 
             fn save<'py>(
@@ -210,7 +236,7 @@ macro_rules! verbs {
                     if_revision: revision(if_revision)?,
                     idempotency_key: None,
                 };
-                $drive(py, &self.backend, Verb::Write(write))
+                $drive(py, &self.place, Verb::Write(write))
             }
 
             fn append<'py>(
@@ -228,7 +254,7 @@ macro_rules! verbs {
                     if_revision: revision(if_revision)?,
                     idempotency_key: key(idempotency_key)?,
                 };
-                $drive(py, &self.backend, Verb::Write(write))
+                $drive(py, &self.place, Verb::Write(write))
             }
 
             fn pop<'py>(
@@ -236,7 +262,7 @@ macro_rules! verbs {
                 py: Python<'py>,
                 memory_id: &Bound<'py, PyAny>,
             ) -> PyResult<Bound<'py, PyAny>> {
-                $drive(py, &self.backend, Verb::Pop(id(memory_id)?))
+                $drive(py, &self.place, Verb::Pop(id(memory_id)?))
             }
 
             fn delete<'py>(
@@ -244,7 +270,7 @@ macro_rules! verbs {
                 py: Python<'py>,
                 memory_id: &Bound<'py, PyAny>,
             ) -> PyResult<Bound<'py, PyAny>> {
-                $drive(py, &self.backend, Verb::Delete(id(memory_id)?))
+                $drive(py, &self.place, Verb::Delete(id(memory_id)?))
             }
 
             fn exists<'py>(
@@ -252,7 +278,7 @@ macro_rules! verbs {
                 py: Python<'py>,
                 memory_id: &Bound<'py, PyAny>,
             ) -> PyResult<Bound<'py, PyAny>> {
-                $drive(py, &self.backend, Verb::Exists(id(memory_id)?))
+                $drive(py, &self.place, Verb::Exists(id(memory_id)?))
             }
 
             fn count<'py>(
@@ -260,7 +286,7 @@ macro_rules! verbs {
                 py: Python<'py>,
                 memory_id: &Bound<'py, PyAny>,
             ) -> PyResult<Bound<'py, PyAny>> {
-                $drive(py, &self.backend, Verb::Count(id(memory_id)?))
+                $drive(py, &self.place, Verb::Count(id(memory_id)?))
             }
 
             fn info<'py>(
@@ -268,7 +294,7 @@ macro_rules! verbs {
                 py: Python<'py>,
                 memory_id: &Bound<'py, PyAny>,
             ) -> PyResult<Bound<'py, PyAny>> {
-                $drive(py, &self.backend, Verb::Info(id(memory_id)?))
+                $drive(py, &self.place, Verb::Info(id(memory_id)?))
             }
 
             fn touch<'py>(
@@ -276,19 +302,23 @@ macro_rules! verbs {
                 py: Python<'py>,
                 memory_id: &Bound<'py, PyAny>,
             ) -> PyResult<Bound<'py, PyAny>> {
-                $drive(py, &self.backend, Verb::Touch(id(memory_id)?))
+                $drive(py, &self.place, Verb::Touch(id(memory_id)?))
             }
 
             fn page<'py>(&self, py: Python<'py>, listing: &Listing) -> PyResult<Bound<'py, PyAny>> {
-                $drive(py, &self.backend, Verb::Page(listing.0.clone()))
+                $drive(py, &self.place, Verb::Page(listing.0.clone()))
             }
 
             fn ping<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-                $drive(py, &self.backend, Verb::Ping)
+                $drive(py, &self.place, Verb::Ping)
+            }
+
+            fn listing(&self) -> Listing {
+                Listing(self.place.backend.scan())
             }
 
             fn close(&self) {
-                self.backend.close();
+                self.place.backend.close();
             }
         }
     };

@@ -1,85 +1,208 @@
 //! List: pages of ids over `SCAN`, each id once.
+//!
+//! A cluster is walked primary by primary. A slot may move meanwhile, from a primary that was not
+//! walked yet to one that was; so afterwards every slot that has moved, or is moving, is asked for
+//! its keys by itself: its owner first, and then the node that takes it over.
 
 use std::collections::HashSet;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
 use super::Answer;
+use super::ownership::Ownership;
 use crate::error::{Error, Result};
 use crate::keyspace::Keyspace;
-use crate::plan::{Command, Once, Plan, Reply, Request};
+use crate::plan::{Command, GONE, Once, Plan, Replies, Reply, Request, Route};
 
 /// Keys a server looks at in one step: 1000 is 15 to 40 times faster than Redis' own 10, and still
 /// well under a millisecond of the server's time.
 const KEYS_PER_STEP: Bytes = Bytes::from_static(b"1000");
+/// More keys than a slot has.
+const ALL_KEYS: Bytes = Bytes::from_static(b"1000000000");
+/// With more slots in doubt than this, a primary is walked again instead.
+const MANY_SLOTS: usize = 100;
 
 /// One listing on its way.
 ///
 /// `SCAN` may give a key twice while the server's table is resized, so what was seen is kept as one
 /// hash of 64 bits a key, seeded anew for each listing.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Scan {
     state: Mutex<State>,
     hasher: RandomState,
+    cluster: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
-    /// The server's cursor; `None` when the listing has ended.
-    cursor: Cursor,
     seen: HashSet<u64>,
+    /// Who had which slot when the walk began, or was last checked.
+    ownership: Ownership,
+    /// What is still to be asked, the next at the end; `None` when the listing has ended.
+    agenda: Option<Vec<Question>>,
 }
 
+/// One thing to ask.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Cursor {
-    At(Bytes),
-    End,
-}
-
-impl Default for Cursor {
-    fn default() -> Self {
-        Self::At(Bytes::from_static(b"0"))
-    }
+enum Question {
+    /// Every primary for its first keys.
+    Begin,
+    /// A server for the keys that follow.
+    Continue { label: String, cursor: Bytes },
+    /// Every primary which slots it has.
+    Check,
+    /// A server for the keys of slots.
+    Slots { label: String, slots: Vec<u16> },
 }
 
 impl Scan {
-    /// Keeps the ids that were not seen before.
-    fn fresh(&self, state: &mut State, ids: impl Iterator<Item = String>) -> Vec<String> {
-        ids.filter(|id| state.seen.insert(self.hasher.hash_one(id))).collect()
+    /// Begins a listing, on a cluster or not.
+    pub fn new(cluster: bool) -> Arc<Self> {
+        let agenda = Some(vec![Question::Begin]);
+        let state = State { seen: HashSet::new(), ownership: Ownership::default(), agenda };
+        Arc::new(Self { state: Mutex::new(state), hasher: RandomState::new(), cluster })
     }
 
     /// Returns whether this is the first page of a listing that has only one, and ends it.
     pub(crate) fn take_only_page(&self) -> bool {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut state.cursor, Cursor::End) != Cursor::End
+        self.lock().agenda.take().is_some()
     }
+
+    fn next(&self) -> Option<Question> {
+        self.lock().agenda.as_ref()?.last().cloned()
+    }
+
+    /// Takes the replies to a question; returns the ids that were not seen before.
+    fn take(
+        &self,
+        keyspace: &Keyspace,
+        question: Question,
+        mut replies: Replies,
+    ) -> Result<Vec<String>> {
+        let mut state = self.lock();
+        let State { seen, ownership, agenda } = &mut *state;
+        let Some(agenda) = agenda else { return Ok(Vec::new()) };
+        agenda.pop();
+        let is_gone = |reply: &Reply| matches!(reply, Reply::Error(error) if error.code == GONE);
+        let mut keys = Vec::new();
+        match question {
+            // A server is not what it was. What it told is true, but where it was is of no use.
+            _ if replies.any(is_gone) => *agenda = vec![Question::Begin],
+            Question::Begin => {
+                *ownership = Ownership::default();
+                if self.cluster {
+                    agenda.push(Question::Check);
+                }
+                for primary in replies.rest() {
+                    let mut parts = Replies::new(primary.array()?);
+                    let label = label(parts.take()?)?;
+                    if self.cluster {
+                        ownership.add(&label, parts.take()?)?;
+                    }
+                    let (cursor, found) = cursor_and_keys(parts.take()?)?;
+                    keys.extend(found);
+                    agenda.extend(follow(label, cursor));
+                }
+            }
+            Question::Continue { label, .. } => {
+                let (cursor, found) = cursor_and_keys(replies.take()?)?;
+                keys = found;
+                agenda.extend(follow(label, cursor));
+            }
+            Question::Check => {
+                let mut now = Ownership::default();
+                for primary in replies.rest() {
+                    let mut parts = Replies::new(primary.array()?);
+                    let label = label(parts.take()?)?;
+                    now.add(&label, parts.take()?)?;
+                }
+                let doubts = now.doubts_since(ownership);
+                if !doubts.is_empty() {
+                    agenda.push(Question::Check);
+                }
+                // What is asked last stands first.
+                agenda.extend(doubts.takers.into_iter().chain(doubts.owners).map(in_doubt));
+                now.settle();
+                *ownership = now;
+            }
+            Question::Slots { .. } => {
+                for slot in replies.rest() {
+                    keys.extend(slot.texts()?);
+                }
+            }
+        }
+        let ids = keys.iter().filter_map(|key| keyspace.id(key)).map(str::to_owned);
+        Ok(ids.filter(|id| seen.insert(self.hasher.hash_one(id))).collect())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What follows a page of `SCAN`, if anything does.
+fn follow(label: String, cursor: Bytes) -> Option<Question> {
+    (cursor != "0").then_some(Question::Continue { label, cursor })
+}
+
+/// How the slots of a server that are in doubt are asked for.
+fn in_doubt((label, slots): (String, Vec<u16>)) -> Question {
+    if slots.len() > MANY_SLOTS {
+        return Question::Continue { label, cursor: Bytes::from_static(b"0") };
+    }
+    Question::Slots { label, slots }
 }
 
 /// Returns the plan of the next page.
 pub(super) fn page(keyspace: &Keyspace, scan: Arc<Scan>) -> Box<dyn Plan> {
-    let cursor = scan.state.lock().unwrap_or_else(PoisonError::into_inner).cursor.clone();
-    let Cursor::At(cursor) = cursor else {
+    let Some(question) = scan.next() else {
         return Once::boxed(Request::read([]), |_| Ok(Answer::Page(None)));
     };
     let keyspace = keyspace.clone();
-    let command = Command::plain([
-        Bytes::from_static(b"SCAN"),
-        cursor,
-        Bytes::from_static(b"MATCH"),
-        keyspace.pattern().into(),
-        Bytes::from_static(b"COUNT"),
-        KEYS_PER_STEP,
-    ]);
-    Once::boxed(Request::read([command]), move |mut replies| {
-        let (next, keys) = cursor_and_keys(replies.take()?)?;
-        let mut state = scan.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.cursor = if next == "0" { Cursor::End } else { Cursor::At(next) };
-        let ids = keys.iter().filter_map(|key| keyspace.id(key)).map(str::to_owned);
-        Ok(Answer::Page(Some(scan.fresh(&mut state, ids))))
+    Once::boxed(request(&keyspace, &question, scan.cluster), move |replies| {
+        scan.take(&keyspace, question, replies).map(|ids| Answer::Page(Some(ids)))
     })
+}
+
+fn request(keyspace: &Keyspace, question: &Question, cluster: bool) -> Request {
+    let scan = |cursor: &Bytes| {
+        Command::plain([
+            Bytes::from_static(b"SCAN"),
+            cursor.clone(),
+            Bytes::from_static(b"MATCH"),
+            keyspace.pattern().into(),
+            Bytes::from_static(b"COUNT"),
+            KEYS_PER_STEP,
+        ])
+    };
+    let cluster_command = |name: &'static [u8]| [Bytes::from_static(b"CLUSTER"), name.into()];
+    let nodes = || Command::plain(cluster_command(b"NODES"));
+    match question {
+        Question::Begin => {
+            let first = scan(&Bytes::from_static(b"0"));
+            let commands = cluster.then(nodes).into_iter().chain([first]);
+            Request::read(commands).on(Route::EveryPrimary)
+        }
+        Question::Continue { label, cursor } => {
+            Request::read([scan(cursor)]).on(Route::Server(label.clone()))
+        }
+        Question::Check => Request::read([nodes()]).on(Route::EveryPrimary),
+        Question::Slots { label, slots } => {
+            let keys = |slot: &u16| {
+                let name = cluster_command(b"GETKEYSINSLOT").into_iter();
+                Command::plain(name.chain([slot.to_string().into(), ALL_KEYS]))
+            };
+            Request::read(slots.iter().map(keys)).on(Route::Server(label.clone()))
+        }
+    }
+}
+
+fn label(reply: Reply) -> Result<String> {
+    let text = reply.text()?.unwrap_or_default();
+    String::from_utf8(text.into()).map_err(|_| Error::corrupt("a server's label is malformed"))
 }
 
 fn cursor_and_keys(reply: Reply) -> Result<(Bytes, Vec<Bytes>)> {
@@ -93,15 +216,23 @@ mod tests {
     use super::*;
     use crate::plan::Step;
 
-    fn answer(
-        plan: &mut Box<dyn Plan>,
-        cursor: &'static str,
-        keys: &[&'static str],
-    ) -> Vec<String> {
-        let keys = keys.iter().map(|&key| Reply::Text(key.into())).collect();
-        let reply = Reply::Array(vec![Reply::Text(cursor.into()), Reply::Array(keys)]);
-        match plan.advance(vec![reply]).unwrap() {
-            Step::Done(Answer::Page(Some(ids))) => ids,
+    fn text(text: &str) -> Reply {
+        Reply::Text(text.to_owned().into())
+    }
+
+    fn found(cursor: &str, keys: &[&str]) -> Reply {
+        let keys = keys.iter().map(|key| text(key)).collect();
+        Reply::Array(vec![text(cursor), Reply::Array(keys)])
+    }
+
+    fn from(label: &str, replies: Vec<Reply>) -> Reply {
+        Reply::Array(std::iter::once(text(label)).chain(replies).collect())
+    }
+
+    /// Answers one page; returns its ids.
+    fn answer(plan: &mut Box<dyn Plan>, replies: Vec<Reply>) -> Option<Vec<String>> {
+        match plan.advance(replies).unwrap() {
+            Step::Done(Answer::Page(ids)) => ids,
             other => panic!("{other:?}"),
         }
     }
@@ -109,12 +240,64 @@ mod tests {
     #[test]
     fn keys_of_other_prefixes_and_repeated_keys_are_left_out() {
         let keyspace = Keyspace::new("m:").unwrap();
-        let scan = Arc::new(Scan::default());
+        let scan = Scan::new(false);
         let mut first = page(&keyspace, scan.clone());
-        assert_eq!(answer(&mut first, "17", &["m:a", "x:a", "m:", "m:a"]), ["a"]);
+        let keys = found("17", &["m:a", "x:a", "m:", "m:a"]);
+        assert_eq!(answer(&mut first, vec![from("s#0", vec![keys])]).unwrap(), ["a"]);
         let mut second = page(&keyspace, scan.clone());
-        assert_eq!(answer(&mut second, "0", &["m:b", "m:a"]), ["b"]);
+        assert_eq!(second.request().route, Route::Server("s#0".into()));
+        assert_eq!(answer(&mut second, vec![found("0", &["m:b", "m:a"])]).unwrap(), ["b"]);
         let mut end = page(&keyspace, scan);
-        assert!(matches!(end.advance(vec![]).unwrap(), Step::Done(Answer::Page(None))));
+        assert_eq!(answer(&mut end, vec![]), None);
+    }
+
+    #[test]
+    fn a_server_that_is_not_what_it_was_is_walked_from_the_beginning() {
+        let keyspace = Keyspace::new("m:").unwrap();
+        let scan = Scan::new(false);
+        let mut first = page(&keyspace, scan.clone());
+        let reply = from("s#0", vec![found("17", &["m:a"])]);
+        assert_eq!(answer(&mut first, vec![reply]).unwrap(), ["a"]);
+        let mut second = page(&keyspace, scan.clone());
+        let gone = crate::plan::ServerError { code: GONE.into(), detail: String::new() };
+        assert!(answer(&mut second, vec![Reply::Error(gone)]).unwrap().is_empty());
+        let mut third = page(&keyspace, scan);
+        assert_eq!(third.request().route, Route::EveryPrimary);
+        let again = from("s#1", vec![found("0", &["m:b", "m:a"])]);
+        assert_eq!(answer(&mut third, vec![again]).unwrap(), ["b"]);
+    }
+
+    #[test]
+    fn a_slot_that_moved_behind_the_walk_is_asked_for_its_keys() {
+        let nodes = |id: &str, slots: &str| {
+            text(&format!("{id} h:1@2 myself,master - 0 0 1 connected {slots}\n"))
+        };
+        let keyspace = Keyspace::new("m:").unwrap();
+        let scan = Scan::new(true);
+        let replies = vec![
+            from("a#0", vec![nodes("aa", "0-8000"), found("0", &["m:1"])]),
+            from("b#0", vec![nodes("bb", "8001-16383"), found("0", &["m:2"])]),
+        ];
+        assert_eq!(answer(&mut page(&keyspace, scan.clone()), replies).unwrap(), ["1", "2"]);
+        // Slot 8001 has moved, and 9000 is moving.
+        let check = || {
+            vec![
+                from("a#0", vec![nodes("aa", "0-8001 [9000-<-bb]")]),
+                from("b#0", vec![nodes("bb", "8002-16383 [9000->-aa]")]),
+            ]
+        };
+        assert!(answer(&mut page(&keyspace, scan.clone()), check()).unwrap().is_empty());
+        let mut asked = Vec::new();
+        loop {
+            let mut plan = page(&keyspace, scan.clone());
+            let Route::Server(label) = plan.request().route.clone() else { break };
+            let slots = plan.request().commands.len();
+            let keys = vec![Reply::Array(vec![text("m:moved")]); slots];
+            asked.push((label, slots, answer(&mut plan, keys).unwrap().len()));
+        }
+        let expected = [("b#0", 1, 1), ("a#0", 1, 0), ("a#0", 1, 0)];
+        assert_eq!(asked, expected.map(|(label, slots, ids)| (label.to_owned(), slots, ids)));
+        assert!(answer(&mut page(&keyspace, scan.clone()), check()).unwrap().is_empty());
+        assert_eq!(answer(&mut page(&keyspace, scan), vec![]), None);
     }
 }

@@ -7,6 +7,7 @@ mod answer;
 mod delete;
 mod ledger;
 mod list;
+mod ownership;
 mod pop;
 mod read;
 mod redis_store;

@@ -10,7 +10,7 @@ use super::{delete, list, pop, read, write};
 use crate::error::{Error, ErrorKind, Result};
 use crate::keyspace::{Keyspace, MemoryId};
 use crate::messages::{Limits, Messages};
-use crate::plan::{Command, Once, Plan, Request};
+use crate::plan::{Command, Once, Plan, Replies, Request, Route};
 use crate::script;
 
 /// How a store keeps its memories.
@@ -73,15 +73,22 @@ impl RedisStore {
             Verb::Pop(id) => Box::new(pop::Pop::new(options, key(&id), writer)),
             Verb::Delete(id) => Box::new(delete::Delete::new(key(&id))),
             Verb::Page(scan) => list::page(&options.keyspace, scan),
-            Verb::Ping => Once::boxed(
-                Request::read([Command::plain([Bytes::from_static(b"PING")])]),
-                |mut replies| {
-                    replies.take()?.text()?;
-                    Ok(Answer::Done)
-                },
-            ),
+            Verb::Ping => ping(),
         })
     }
+}
+
+/// Asks every primary whether it is there.
+fn ping() -> Box<dyn Plan> {
+    let ping = Command::plain([Bytes::from_static(b"PING")]);
+    Once::boxed(Request::read([ping]).on(Route::EveryPrimary), |replies| {
+        for primary in replies.rest() {
+            let mut parts = Replies::new(primary.array()?);
+            let _label = parts.take()?;
+            parts.take()?.text()?;
+        }
+        Ok(Answer::Done)
+    })
 }
 
 /// Makes a command on one key.

@@ -3,9 +3,15 @@
 //! No runtime and no thread: a call is one write and one read on a socket of the pool, which is as
 //! fast as the kernel allows, survives a fork, and lets Ctrl-C through.
 
-use super::pool::Pool;
-use super::{is_demoted, stream, transient_failure};
-use crate::call::{Call, Failure, Interrupt, Retry};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::address::Bounds;
+use super::durability::Durable;
+use super::server::Server;
+use super::servers::{Servers, Target};
+use super::{GLANCE, gone, is_demoted, labelled, settled, stream, transient_failure};
+use crate::call::{Call, Failure, Interrupt, PATIENCE, Retry};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{Plan, Reply, Request, Step};
 use crate::store::Answer;
@@ -16,14 +22,14 @@ use crate::store::Answer;
 /// What the plan says, or that the server could not be asked before the call's deadline.
 pub(crate) fn drive(
     plan: &mut dyn Plan,
-    pool: &Pool,
+    servers: &Arc<Servers>,
     call: &mut Call,
     interrupt: Interrupt,
 ) -> Result<Answer> {
     loop {
-        let replies = ask(plan, pool, call, interrupt)?;
+        let replies = ask(plan, servers, call, interrupt)?;
         match plan.advance(replies).map_err(|error| call.fail(&error, false, || plan.op_id()))? {
-            Step::Done(answer) => return Ok(answer),
+            Step::Done(answer) => return settled(answer, call),
             Step::Again => call.next_request(),
         }
     }
@@ -32,13 +38,15 @@ pub(crate) fn drive(
 /// Sends the plan's request until it is answered.
 fn ask(
     plan: &mut dyn Plan,
-    pool: &Pool,
+    servers: &Arc<Servers>,
     call: &mut Call,
     interrupt: Interrupt,
 ) -> Result<Vec<Reply>> {
+    let mut detour = None;
     loop {
         call.attempt();
-        let failure = match attempt(plan.request(), pool, call, interrupt) {
+        let bounds = Bounds { deadline: call.deadline(), patience: PATIENCE, interrupt };
+        let failure = match attempt(plan.request(), servers, call, &mut detour, bounds) {
             Ok(replies) => match transient_failure(plan.request(), &replies) {
                 None => return Ok(replies),
                 Some(failure) => failure,
@@ -55,17 +63,85 @@ fn ask(
 
 fn attempt(
     request: &Request,
-    pool: &Pool,
-    call: &Call,
-    interrupt: Interrupt,
+    servers: &Arc<Servers>,
+    call: &mut Call,
+    detour: &mut Option<Arc<Server>>,
+    bounds: Bounds,
 ) -> Result<Vec<Reply>, Failure> {
     if request.commands.is_empty() {
         return Ok(Vec::new());
     }
-    let mut lease = pool.lease(call.deadline(), interrupt)?;
+    let (server, replies) = if let Some(server) = detour.take() {
+        let asking = request.asking();
+        let replies = exchange(&asking, servers, &server, call, bounds)?;
+        (server, asking.without_asking(replies))
+    } else {
+        match find(request, servers, bounds)? {
+            Target::One(server) => {
+                let replies = exchange(request, servers, &server, call, bounds)?;
+                (server, replies)
+            }
+            Target::Every(all) => {
+                let ask = |server: Arc<Server>| {
+                    let replies = exchange(request, servers, &server, call, bounds)?;
+                    labelled(&server, request, replies)
+                };
+                return all.into_iter().map(ask).collect();
+            }
+            Target::Gone => return Ok(gone(request)),
+            Target::Unknown => return Err(servers.unknown()),
+        }
+    };
+    match servers.redirection(&server, &replies) {
+        None => Ok(replies),
+        Some(redirection) => {
+            *detour = redirection.detour;
+            Err(redirection.failure)
+        }
+    }
+}
+
+/// Says whom to ask, waiting a while for that to be known.
+fn find(request: &Request, servers: &Arc<Servers>, bounds: Bounds) -> Result<Target, Failure> {
+    let since = Instant::now();
+    let until = bounds.deadline.min(since + bounds.patience);
+    loop {
+        match servers.target(request, since)? {
+            Target::Unknown if Instant::now() < until => {
+                stream::pause(GLANCE, bounds.interrupt).map_err(|_| {
+                    let error = Error::new(ErrorKind::Interrupted, "interrupted");
+                    Failure::before_sending(error, Retry::Never)
+                })?;
+            }
+            target => return Ok(target),
+        }
+    }
+}
+
+fn exchange(
+    request: &Request,
+    servers: &Arc<Servers>,
+    server: &Server,
+    call: &mut Call,
+    bounds: Bounds,
+) -> Result<Vec<Reply>, Failure> {
+    let bounds = Bounds { patience: server.patience(), ..bounds };
+    let durable = Durable::new(request, &servers.settings.options, bounds.deadline);
+    let replies = exchange_on(durable.request(), server, call, bounds);
+    servers.note(server, &replies);
+    replies.map(|replies| durable.take(replies, call))
+}
+
+fn exchange_on(
+    request: &Request,
+    server: &Server,
+    call: &Call,
+    bounds: Bounds,
+) -> Result<Vec<Reply>, Failure> {
+    let pool = &server.pool;
+    let mut lease = pool.lease(bounds)?;
     let Some(connection) = lease.connection() else { return Ok(Vec::new()) };
-    let replies =
-        connection.exchange(pool.options(), request, call.form(), call.deadline(), interrupt);
+    let replies = connection.exchange(&server.address, request, call.form(), bounds);
     match &replies {
         // A primary that has become a replica: the next connection may find the new one.
         Ok(replies) if is_demoted(replies) => pool.drop_idle(),

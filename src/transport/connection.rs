@@ -1,16 +1,18 @@
 //! One blocking connection: the handshake, and requests for replies.
 
 use std::io::{self, BufReader, Write};
-use std::time::Instant;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use bytes::Bytes;
+use rustls::ClientConnection;
 
+use super::address::{Address, Bounds, Role};
 use super::resp::{pack, read_reply};
 use super::stream::{Interrupted, Stream};
-use super::unreachable;
-use crate::call::{Failure, Interrupt, Retry};
+use super::tls;
+use crate::call::{Failure, Retry};
 use crate::error::{Error, ErrorKind};
-use crate::options::{ClientOptions, Protocol};
+use crate::options::Protocol;
 use crate::plan::{Command, Reply, Request};
 use crate::refusal::{is_transient, refused};
 use crate::script::Form;
@@ -31,31 +33,25 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Connects, logs in and selects the database.
-    pub(super) fn open(
-        options: &ClientOptions,
-        deadline: Instant,
-        interrupt: Interrupt,
-    ) -> Result<Self, Failure> {
-        let stream = Stream::connect(&options.endpoint, deadline, interrupt).map_err(|error| {
-            let sent = false;
-            failure(options, "cannot connect to", &error, sent, Retry::Later)
-        })?;
+    pub(super) fn open(address: &Address, bounds: Bounds) -> Result<Self, Failure> {
+        let lost = |error| failure(address, "cannot connect to", &error, false, Retry::Later);
+        let mut stream = Stream::connect(address, bounds).map_err(lost)?;
+        if let Some(tls) = &address.settings.tls {
+            let never = |error| Failure::before_sending(error, Retry::Never);
+            let config = tls.config().map_err(never)?;
+            let name = tls.name(&address.endpoint).map_err(never)?;
+            let session = ClientConnection::new(config, name)
+                .map_err(|error| lost(io::Error::new(io::ErrorKind::InvalidData, error)))?;
+            stream = stream.secure(session).map_err(lost)?;
+        }
         let stream = BufReader::with_capacity(READ_BUFFER, stream);
         let mut connection = Self { stream, out: Vec::new(), proven: false };
         // One round trip before anything of the caller's is sent: a server that is full, or wants a
         // password, says so to whatever comes first.
-        let greeting = handshake(options);
-        let replies = connection.exchange(options, &greeting, Form::Digest, deadline, interrupt);
+        let greeting = greeting(address);
+        let replies = connection.exchange(address, &greeting, Form::Digest, bounds);
         let replies = replies.map_err(|failure| Failure { sent: false, ..failure })?;
-        for reply in replies {
-            if let Reply::Error(error) = reply {
-                let retry = if is_transient(&error) { Retry::Later } else { Retry::Never };
-                let error = refused(&error);
-                let message = format!("Redis at {options} refused the connection: {error}");
-                let error = Error::new(error.kind().clone(), message);
-                return Err(Failure::before_sending(error, retry));
-            }
-        }
+        check_greeting(address, replies)?;
         connection.proven = false;
         Ok(connection)
     }
@@ -65,22 +61,21 @@ impl Connection {
     /// After a failure the connection must not be used again: a reply may still be on its way.
     pub(super) fn exchange(
         &mut self,
-        options: &ClientOptions,
+        address: &Address,
         request: &Request,
         form: Form,
-        deadline: Instant,
-        interrupt: Interrupt,
+        bounds: Bounds,
     ) -> Result<Vec<Reply>, Failure> {
-        self.stream.get_mut().set_deadline(deadline, interrupt);
+        self.stream.get_mut().set_bounds(bounds);
         let all: Vec<usize> = (0..request.commands.len()).collect();
         let mut replies = Vec::with_capacity(all.len());
         let every = request.commands.iter();
-        self.round_trip(options, every, form, &mut replies)?;
+        self.round_trip(address, every, form, &mut replies)?;
         let unknown = request.unknown_scripts(&replies);
         if !unknown.is_empty() {
             let scripts = unknown.iter().filter_map(|&at| request.commands.get(at));
             let mut answers = Vec::with_capacity(unknown.len());
-            self.round_trip(options, scripts, Form::Source, &mut answers)?;
+            self.round_trip(address, scripts, Form::Source, &mut answers)?;
             for (at, answer) in unknown.into_iter().zip(answers) {
                 if let Some(reply) = replies.get_mut(at) {
                     *reply = answer;
@@ -91,9 +86,21 @@ impl Connection {
         Ok(replies)
     }
 
+    /// Reads what a server sends without being asked.
+    pub(super) fn listen(&mut self, address: &Address, bounds: Bounds) -> Result<Reply, Failure> {
+        self.stream.get_mut().set_bounds(bounds);
+        read_reply(&mut self.stream)
+            .map_err(|error| failure(address, "lost the connection to", &error, true, Retry::Later))
+    }
+
+    /// Returns whether something was read from the socket that nobody has taken yet.
+    pub(super) fn has_more(&self) -> bool {
+        !self.stream.buffer().is_empty()
+    }
+
     fn round_trip<'a>(
         &mut self,
-        options: &ClientOptions,
+        address: &Address,
         commands: impl Iterator<Item = &'a Command> + Clone,
         form: Form,
         replies: &mut Vec<Reply>,
@@ -102,8 +109,9 @@ impl Connection {
         commands.clone().for_each(|command| pack(&mut self.out, command, form));
         // A connection from the pool may have been closed by the server while it lay idle.
         let retry = if self.proven { Retry::AtOnce } else { Retry::Later };
-        let lost = |error| failure(options, "lost the connection to", &error, true, retry);
-        self.stream.get_mut().write_all(&self.out).map_err(lost)?;
+        let lost = |error| failure(address, "lost the connection to", &error, true, retry);
+        let stream = self.stream.get_mut();
+        stream.write_all(&self.out).and_then(|()| stream.flush()).map_err(lost)?;
         self.out.shrink_to(KEPT_WRITE_BUFFER);
         for _ in commands {
             replies.push(read_reply(&mut self.stream).map_err(lost)?);
@@ -112,31 +120,67 @@ impl Connection {
     }
 }
 
-fn handshake(options: &ClientOptions) -> Request {
-    let text = |text: &str| Bytes::copy_from_slice(text.as_bytes());
-    let user = options.username.as_deref();
-    let password = options.password.as_ref().map(|password| text(password.reveal()));
-    let login = match options.protocol {
-        Protocol::Resp3 => {
-            let hello = [text("HELLO"), text("3")].into_iter();
-            let login = password.map(|password| {
-                [text("AUTH"), text(user.unwrap_or("default")), password].into_iter()
-            });
-            Some(Command::plain(hello.chain(login.into_iter().flatten())))
-        }
-        Protocol::Resp2 => password.map(|password| {
-            let parts = [Some(text("AUTH")), user.map(text), Some(password)];
-            Command::plain(parts.into_iter().flatten())
-        }),
-    };
-    let select =
-        (options.db != 0).then(|| Command::plain([text("SELECT"), options.db.to_string().into()]));
-    let ping = (login.is_none() && select.is_none()).then(|| Command::plain([text("PING")]));
-    Request::read(login.into_iter().chain(select).chain(ping))
+impl AsFd for Connection {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.get_ref().as_fd()
+    }
 }
 
-fn failure(
-    options: &ClientOptions,
+/// Returns what a connection begins with.
+pub(super) fn greeting(address: &Address) -> Request {
+    let text = |text: &str| Bytes::copy_from_slice(text.as_bytes());
+    let login = address.login();
+    let user = login.username.as_deref();
+    let password = login.password.as_ref().map(|password| text(password.reveal()));
+    // Sentinels tell their news as plain arrays.
+    let speaks_resp3 = address.settings.options.protocol == Protocol::Resp3;
+    let login = if speaks_resp3 && address.role != Role::Sentinel {
+        let hello = [text("HELLO"), text("3")].into_iter();
+        let login = password
+            .map(|password| [text("AUTH"), text(user.unwrap_or("default")), password].into_iter());
+        Some(Command::plain(hello.chain(login.into_iter().flatten())))
+    } else {
+        password.map(|password| {
+            let parts = [Some(text("AUTH")), user.map(text), Some(password)];
+            Command::plain(parts.into_iter().flatten())
+        })
+    };
+    let select = address.db().map(|db| Command::plain([text("SELECT"), db.to_string().into()]));
+    let last = match address.role {
+        Role::Primary => Some(Command::plain([text("ROLE")])),
+        _ => (login.is_none() && select.is_none()).then(|| Command::plain([text("PING")])),
+    };
+    Request::read(login.into_iter().chain(select).chain(last))
+}
+
+/// Checks the replies to [`greeting`].
+pub(super) fn check_greeting(address: &Address, replies: Vec<Reply>) -> Result<(), Failure> {
+    for reply in &replies {
+        if let Reply::Error(error) = reply {
+            let retry = if is_transient(error) { Retry::Later } else { Retry::Never };
+            let error = refused(error);
+            let message = format!("{address} refused the connection: {error}");
+            let error = Error::new(error.kind().clone(), message);
+            return Err(Failure::before_sending(error, retry));
+        }
+    }
+    let role = replies.into_iter().next_back().map(Reply::array);
+    let is_primary = || match role {
+        Some(Ok(parts)) => parts.first() == Some(&Reply::Text("master".into())),
+        _ => false,
+    };
+    if address.role == Role::Primary && !is_primary() {
+        let message =
+            format!("{address} is a replica now; its sentinels have not named another yet");
+        let error = Error::new(ErrorKind::ReadOnly, message);
+        return Err(Failure::before_sending(error, Retry::Later));
+    }
+    Ok(())
+}
+
+/// Says what an I/O error means for an attempt.
+pub(super) fn failure(
+    address: &Address,
     what: &str,
     error: &io::Error,
     sent: bool,
@@ -144,13 +188,20 @@ fn failure(
 ) -> Failure {
     if Interrupted::is(error) {
         let error = Error::new(ErrorKind::Interrupted, "interrupted");
-        return Failure { error, sent, retry: Retry::Never, timed_out: false };
+        return Failure { error, sent, retry: Retry::Never, timed_out: false, lost: false };
+    }
+    if let Some(problem) = tls::failure(error) {
+        if let Some(tls) = &address.settings.tls {
+            tls.reread();
+        }
+        let error = Error::new(ErrorKind::Tls, format!("{address}: {problem}"));
+        return Failure { error, sent, retry: Retry::Never, timed_out: false, lost: false };
     }
     if error.kind() == io::ErrorKind::InvalidData {
         // Nothing that a second attempt could heal, and a large reply would be sent again.
         let kind = if sent { ErrorKind::Server } else { ErrorKind::Unavailable };
-        let error = Error::new(kind, format!("Redis at {options}: {error}"));
-        return Failure { error, sent, retry: Retry::Never, timed_out: false };
+        let error = Error::new(kind, format!("{address}: {error}"));
+        return Failure { error, sent, retry: Retry::Never, timed_out: false, lost: false };
     }
     let (what, cause) = match error.kind() {
         io::ErrorKind::TimedOut => ("no answer from", "timed out".to_owned()),
@@ -159,5 +210,6 @@ fn failure(
     };
     let timed_out = error.kind() == io::ErrorKind::TimedOut;
     let retry = if timed_out { Retry::Later } else { retry };
-    Failure { error: unreachable(options, what, cause), sent, retry, timed_out }
+    let error = address.unreachable(what, cause);
+    Failure { error, sent, retry, timed_out, lost: true }
 }

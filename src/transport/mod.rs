@@ -1,36 +1,51 @@
-//! How plans reach a server. The only place that knows sockets and RESP.
+//! How plans reach servers. The only place that knows sockets and RESP.
 //!
 //! Two transports drive the same plans: `blocking` on the caller's own thread, over a small pool
-//! of sockets; `multiplexed` on tokio, over a few connections that all tasks share.
+//! of sockets for each server; `multiplexed` on tokio, over a few connections that all tasks share.
+//! [`Servers`] says which server a request goes to, for both.
 
+mod address;
 pub(crate) mod blocking;
 mod connection;
+mod durability;
+mod links;
 pub(crate) mod multiplexed;
 mod pool;
 mod resp;
+mod scout;
+mod screen;
+mod server;
+mod servers;
+mod slots;
 mod stream;
+mod tls;
+
+use std::time::Duration;
 
 pub use pool::Status;
 
-use crate::call::{Failure, Retry};
-use crate::error::{Error, ErrorKind};
-use crate::options::ClientOptions;
-use crate::plan::{Reply, Request};
+use crate::call::{Call, Failure, Retry};
+use crate::error::{Error, ErrorKind, Result};
+use crate::plan::{GONE, Reply, Request, ServerError};
 use crate::refusal::{is_transient, refused};
+use crate::store::Answer;
 
-pub(crate) use pool::Pool;
+pub(crate) use address::Settings;
+pub(crate) use servers::Servers;
 
-/// Makes the error for a server that cannot be reached or went away.
-fn unreachable(options: &ClientOptions, what: &str, cause: impl std::fmt::Display) -> Error {
-    Error::new(
-        ErrorKind::Unavailable,
-        format!("{what} Redis at {options}: {cause}; start the server, or check the address"),
-    )
-}
+use server::Server;
+
+/// How often a call looks whether it is known by now whom to ask.
+const GLANCE: Duration = Duration::from_millis(2);
 
 /// Makes the error for a client that was closed.
 pub(crate) fn closed() -> Error {
     Error::new(ErrorKind::Closed, "the backend was closed; make a new one")
+}
+
+/// Ends a call that was answered.
+fn settled(answer: Answer, call: &Call) -> Result<Answer> {
+    call.check_replicas().map(|()| answer)
 }
 
 /// Takes out the failure among the replies that another attempt may heal, if there is one.
@@ -49,4 +64,24 @@ fn transient_failure(request: &Request, replies: &[Reply]) -> Option<Failure> {
 /// Returns whether the server says that it is a replica now.
 fn is_demoted(replies: &[Reply]) -> bool {
     replies.iter().any(|reply| matches!(reply, Reply::Error(error) if error.code == "READONLY"))
+}
+
+/// Returns the replies of one of several servers, as one reply.
+///
+/// # Errors
+/// The failure among them that another attempt may heal.
+fn labelled(server: &Server, request: &Request, replies: Vec<Reply>) -> Result<Reply, Failure> {
+    match transient_failure(request, &replies) {
+        Some(failure) => Err(failure),
+        None => {
+            let label = Reply::Text(server.label().into());
+            Ok(Reply::Array(std::iter::once(label).chain(replies).collect()))
+        }
+    }
+}
+
+/// Returns the replies for a server that is not what it was.
+fn gone(request: &Request) -> Vec<Reply> {
+    let error = ServerError { code: GONE.to_owned(), detail: String::new() };
+    vec![Reply::Error(error); request.commands.len()]
 }

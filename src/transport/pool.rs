@@ -6,11 +6,11 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::address::{Address, Bounds};
 use super::closed;
 use super::connection::Connection;
-use crate::call::{Failure, Interrupt, Retry};
+use crate::call::{Failure, Retry};
 use crate::error::{Error, ErrorKind};
-use crate::options::ClientOptions;
 
 /// Idle connections are dropped after this long: many servers and proxies drop them by then.
 const MAX_IDLE: Duration = Duration::from_secs(240);
@@ -21,8 +21,8 @@ const SLICE: Duration = Duration::from_millis(50);
 
 /// A pool of connections to one server.
 #[derive(Debug)]
-pub(crate) struct Pool {
-    options: ClientOptions,
+pub(super) struct Pool {
+    address: Address,
     state: Mutex<State>,
     freed: Condvar,
 }
@@ -71,16 +71,12 @@ pub(super) struct Lease<'a> {
 
 impl Pool {
     /// Makes an empty pool.
-    pub(crate) fn new(options: ClientOptions) -> Self {
-        Self { options, state: Mutex::default(), freed: Condvar::new() }
+    pub(super) fn new(address: Address) -> Self {
+        Self { address, state: Mutex::default(), freed: Condvar::new() }
     }
 
     /// Takes a connection: an idle one, a new one, or the next that is given back.
-    pub(super) fn lease(
-        &self,
-        deadline: Instant,
-        interrupt: Interrupt,
-    ) -> Result<Lease<'_>, Failure> {
+    pub(super) fn lease(&self, bounds: Bounds) -> Result<Lease<'_>, Failure> {
         let mut state = self.lock();
         loop {
             if state.closed {
@@ -91,22 +87,22 @@ impl Pool {
             if let Some(Idle { connection, opened, .. }) = state.idle.pop() {
                 return Ok(Lease { pool: self, connection: Some(connection), opened });
             }
-            if state.open < self.options.pool_size {
+            if state.open < self.size() {
                 state.open += 1;
                 drop(state);
                 // From here on the lease gives the place back, whatever happens.
                 let mut lease = Lease { pool: self, connection: None, opened: now };
-                lease.connection = Some(Connection::open(&self.options, deadline, interrupt)?);
+                lease.connection = Some(Connection::open(&self.address, bounds)?);
                 return Ok(lease);
             }
-            if now >= deadline {
+            if now >= bounds.deadline {
                 return Err(Failure::before_sending(self.exhausted(), Retry::Later));
             }
-            let slice = SLICE.min(deadline - now);
+            let slice = SLICE.min(bounds.deadline - now);
             let waited = self.freed.wait_timeout(state, slice);
             // The lock is let go first: the interpreter may be waiting for it, and we for that.
             drop(waited.unwrap_or_else(PoisonError::into_inner));
-            if interrupt() {
+            if (bounds.interrupt)() {
                 let error = Error::new(ErrorKind::Interrupted, "interrupted");
                 return Err(Failure::before_sending(error, Retry::Never));
             }
@@ -115,7 +111,7 @@ impl Pool {
     }
 
     /// Closes the idle connections and refuses new loans; those on loan end with their calls.
-    pub(crate) fn close(&self) {
+    pub(super) fn close(&self) {
         let mut state = self.lock();
         state.closed = true;
         state.open -= state.idle.len();
@@ -134,30 +130,29 @@ impl Pool {
     /// In a forked child: closes this process's copies of the parent's idle sockets.
     ///
     /// Nothing is sent on them. The lock may be held by a thread that the child does not have.
-    pub(crate) fn abandon(&self) {
+    pub(super) fn abandon(&self) {
         if let Ok(mut state) = self.state.try_lock() {
             state.idle.clear();
         }
     }
 
     /// Returns how many connections there are.
-    pub(crate) fn status(&self) -> Status {
+    pub(super) fn status(&self) -> Status {
         let state = self.lock();
-        Status { size: self.options.pool_size, open: state.open, idle: state.idle.len() }
+        Status { size: self.size(), open: state.open, idle: state.idle.len() }
     }
 
-    pub(super) fn options(&self) -> &ClientOptions {
-        &self.options
+    fn size(&self) -> usize {
+        self.address.settings.options.pool_size
     }
 
     fn exhausted(&self) -> Error {
-        let size = self.options.pool_size;
         Error::new(
             ErrorKind::Unavailable,
             format!(
-                "all {size} connections to Redis at {} are in use; raise pool_size, or make fewer \
-                 calls at once",
-                self.options
+                "all {} connections to {} are in use; raise pool_size, or make fewer calls at once",
+                self.size(),
+                self.address
             ),
         )
     }

@@ -14,11 +14,11 @@ use crate::plan::{Command, Reply, ServerError};
 use crate::script::Form;
 
 /// The longest line that is not a bulk string: numbers, statuses and errors.
-const MAX_LINE: u64 = 64 << 10;
+pub(super) const MAX_LINE: u64 = 64 << 10;
 /// The largest bulk string, and the largest reply: Redis' own bound for one value.
-const MAX_BYTES: usize = 512 << 20;
+pub(super) const MAX_BYTES: usize = 512 << 20;
 /// How deep arrays may nest; the deepest reply that is asked for has three levels.
-const MAX_DEPTH: u32 = 16;
+pub(super) const MAX_DEPTH: u32 = 16;
 /// What is reserved on a server's word alone; beyond it, memory grows with what really comes.
 const TRUSTED_BYTES: usize = 1 << 20;
 const TRUSTED_ITEMS: usize = 1 << 10;
@@ -139,7 +139,7 @@ fn read_bulk(reader: &mut impl BufRead, size: usize, budget: &mut usize) -> io::
 fn read_line(reader: &mut impl BufRead) -> io::Result<Vec<u8>> {
     let mut line = Vec::with_capacity(32);
     reader.by_ref().take(MAX_LINE).read_until(b'\n', &mut line)?;
-    if line.is_empty() {
+    if !line.ends_with(b"\n") && (line.len() as u64) < MAX_LINE {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     if !line.ends_with(b"\r\n") {
@@ -150,9 +150,7 @@ fn read_line(reader: &mut impl BufRead) -> io::Result<Vec<u8>> {
 }
 
 fn spend(budget: &mut usize, size: usize) -> io::Result<()> {
-    *budget = budget.checked_sub(size).ok_or_else(|| {
-        io::Error::new(io::ErrorKind::InvalidData, "the reply is larger than 512 MiB")
-    })?;
+    *budget = budget.checked_sub(size).ok_or_else(too_large)?;
     Ok(())
 }
 
@@ -168,7 +166,11 @@ fn length(text: &[u8]) -> io::Result<Option<usize>> {
     }
 }
 
-fn malformed() -> io::Error {
+pub(super) fn too_large() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "the reply is larger than 512 MiB")
+}
+
+pub(super) fn malformed() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "the reply is not RESP; is it a Redis server?")
 }
 

@@ -2,14 +2,17 @@
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustls::{ClientConnection, StreamOwned};
 use socket2::{Domain, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 
-use crate::call::{Interrupt, PATIENCE};
+use super::address::{Address, Bounds};
+use crate::call::Interrupt;
 use crate::options::Endpoint;
 
 /// How long one system call may block before deadline and interrupt are looked at again.
@@ -17,18 +20,18 @@ use crate::options::Endpoint;
 /// A signal ends a system call at once, but one that comes just before it does not.
 const SLICE: Duration = Duration::from_millis(100);
 
-/// A connected socket. Every read and write ends by the deadline that was set last.
+/// A connected socket. Every read and write ends within the bounds that were set last.
 #[derive(Debug)]
 pub(super) struct Stream {
     socket: Kind,
-    deadline: Instant,
-    interrupt: Interrupt,
+    bounds: Bounds,
 }
 
 #[derive(Debug)]
 enum Kind {
     Tcp(TcpStream),
     Unix(UnixStream),
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
 }
 
 /// The error by which a read or write says that the caller wants out.
@@ -51,15 +54,11 @@ impl Interrupted {
 }
 
 impl Stream {
-    /// Connects to `endpoint` by `deadline`, trying each of a name's addresses in turn.
-    pub(super) fn connect(
-        endpoint: &Endpoint,
-        deadline: Instant,
-        interrupt: Interrupt,
-    ) -> io::Result<Self> {
-        let socket = match endpoint {
+    /// Connects to a server, trying each of a name's addresses in turn.
+    pub(super) fn connect(address: &Address, bounds: Bounds) -> io::Result<Self> {
+        let socket = match &address.endpoint {
             Endpoint::Unix(path) => {
-                let socket = connect_unix(path, deadline, interrupt)?;
+                let socket = connect_unix(path, bounds)?;
                 socket.set_read_timeout(Some(SLICE))?;
                 socket.set_write_timeout(Some(SLICE))?;
                 Kind::Unix(socket)
@@ -68,7 +67,7 @@ impl Stream {
                 let mut failure = io::Error::other("the name has no address");
                 let mut connected = None;
                 for address in (host.as_str(), *port).to_socket_addrs()? {
-                    match connect_tcp(address, deadline, interrupt) {
+                    match connect_tcp(address, bounds) {
                         Ok(socket) => {
                             connected = Some(socket);
                             break;
@@ -80,24 +79,36 @@ impl Stream {
                 Kind::Tcp(connected.ok_or(failure)?)
             }
         };
-        Ok(Self { socket, deadline, interrupt })
+        Ok(Self { socket, bounds })
     }
 
-    /// Sets the deadline of the reads and writes that follow.
-    pub(super) fn set_deadline(&mut self, deadline: Instant, interrupt: Interrupt) {
-        self.deadline = deadline;
-        self.interrupt = interrupt;
+    /// Makes a TLS connection of it and shakes hands.
+    pub(super) fn secure(self, tls: ClientConnection) -> io::Result<Self> {
+        let Self { socket: Kind::Tcp(socket), bounds } = self else { return Ok(self) };
+        let socket = Kind::Tls(Box::new(StreamOwned::new(tls, socket)));
+        let mut stream = Self { socket, bounds };
+        stream.persist(|socket| match socket {
+            Kind::Tls(tls) => tls.conn.complete_io(&mut tls.sock).map(|(_, written)| written),
+            Kind::Tcp(_) | Kind::Unix(_) => Ok(0),
+        })?;
+        Ok(stream)
+    }
+
+    /// Sets the bounds of the reads and writes that follow.
+    pub(super) fn set_bounds(&mut self, bounds: Bounds) {
+        self.bounds = bounds;
     }
 
     /// Repeats a system call over signals and slices, until it is done, the deadline has passed,
-    /// or nothing has moved for [`PATIENCE`].
+    /// or nothing has moved for longer than patience lasts.
     fn persist(
         &mut self,
         mut call: impl FnMut(&mut Kind) -> io::Result<usize>,
     ) -> io::Result<usize> {
+        let Bounds { deadline, patience, interrupt } = self.bounds;
         let mut waiting_since = None;
         // Asked before each call, too: a server that sends a byte now and then never blocks us.
-        if Instant::now() >= self.deadline {
+        if Instant::now() >= deadline {
             return Err(io::ErrorKind::TimedOut.into());
         }
         loop {
@@ -110,15 +121,25 @@ impl Stream {
                 io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
                     let now = Instant::now();
                     let since = *waiting_since.get_or_insert(now);
-                    if now >= self.deadline || now.duration_since(since) + SLICE >= PATIENCE {
+                    if now >= deadline || now.duration_since(since) + SLICE >= patience {
                         return Err(io::ErrorKind::TimedOut.into());
                     }
                 }
                 _ => return Err(error),
             }
-            if (self.interrupt)() {
+            if interrupt() {
                 return Err(io::Error::other(Interrupted));
             }
+        }
+    }
+}
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match &self.socket {
+            Kind::Tcp(socket) => socket.as_fd(),
+            Kind::Unix(socket) => socket.as_fd(),
+            Kind::Tls(tls) => tls.sock.as_fd(),
         }
     }
 }
@@ -128,6 +149,7 @@ impl Read for Stream {
         self.persist(|socket| match socket {
             Kind::Tcp(socket) => socket.read(buffer),
             Kind::Unix(socket) => socket.read(buffer),
+            Kind::Tls(tls) => tls.read(buffer),
         })
     }
 }
@@ -137,20 +159,29 @@ impl Write for Stream {
         self.persist(|socket| match socket {
             Kind::Tcp(socket) => socket.write(buffer),
             Kind::Unix(socket) => socket.write(buffer),
+            Kind::Tls(tls) => tls.write(buffer),
         })
     }
 
+    /// Sends what TLS still holds; the sockets themselves hold nothing back.
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        if !matches!(self.socket, Kind::Tls(_)) {
+            return Ok(());
+        }
+        let flush = |socket: &mut Kind| match socket {
+            Kind::Tls(tls) => tls.flush().map(|()| 0),
+            Kind::Tcp(_) | Kind::Unix(_) => Ok(0),
+        };
+        self.persist(flush).map(drop)
     }
 }
 
-fn connect_unix(path: &Path, deadline: Instant, interrupt: Interrupt) -> io::Result<UnixStream> {
+fn connect_unix(path: &Path, bounds: Bounds) -> io::Result<UnixStream> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     let address = SockAddr::unix(path)?;
     socket.set_nonblocking(true)?;
     // A unix socket whose server is behind with accepting says so at once, again and again.
-    let until = deadline.min(Instant::now() + PATIENCE);
+    let until = bounds.deadline.min(Instant::now() + bounds.patience);
     while let Err(error) = socket.connect(&address) {
         if error.kind() != io::ErrorKind::WouldBlock {
             return Err(error);
@@ -158,17 +189,13 @@ fn connect_unix(path: &Path, deadline: Instant, interrupt: Interrupt) -> io::Res
         if Instant::now() >= until {
             return Err(io::ErrorKind::TimedOut.into());
         }
-        pause(Duration::from_millis(10), interrupt)?;
+        pause(Duration::from_millis(10), bounds.interrupt)?;
     }
     socket.set_nonblocking(false)?;
     Ok(socket.into())
 }
 
-fn connect_tcp(
-    address: SocketAddr,
-    deadline: Instant,
-    interrupt: Interrupt,
-) -> io::Result<TcpStream> {
+fn connect_tcp(address: SocketAddr, bounds: Bounds) -> io::Result<TcpStream> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
     match socket.connect(&address.into()) {
@@ -177,16 +204,17 @@ fn connect_tcp(
         {
             return Err(error);
         }
-        _ => wait_until_connected(&socket, deadline.min(Instant::now() + PATIENCE), interrupt)?,
+        _ => wait_until_connected(&socket, bounds)?,
     }
     socket.set_nonblocking(false)?;
-    tune(&socket)?;
+    tune(SockRef::from(&socket))?;
     socket.set_read_timeout(Some(SLICE))?;
     socket.set_write_timeout(Some(SLICE))?;
     Ok(socket.into())
 }
 
-fn wait_until_connected(socket: &Socket, until: Instant, interrupt: Interrupt) -> io::Result<()> {
+fn wait_until_connected(socket: &Socket, bounds: Bounds) -> io::Result<()> {
+    let until = bounds.deadline.min(Instant::now() + bounds.patience);
     loop {
         let mut events = [PollFd::new(socket, PollFlags::OUT)];
         let ready = match poll(&mut events, Some(&timespec(SLICE))) {
@@ -196,7 +224,7 @@ fn wait_until_connected(socket: &Socket, until: Instant, interrupt: Interrupt) -
         if ready > 0 {
             return socket.take_error()?.map_or(Ok(()), Err);
         }
-        if interrupt() {
+        if (bounds.interrupt)() {
             return Err(io::Error::other(Interrupted));
         }
         if Instant::now() >= until {
@@ -206,8 +234,7 @@ fn wait_until_connected(socket: &Socket, until: Instant, interrupt: Interrupt) -
 }
 
 /// Sets what every connection needs: small writes leave at once, and a peer that is gone is noticed.
-fn tune(socket: &Socket) -> io::Result<()> {
-    let socket = SockRef::from(socket);
+pub(super) fn tune(socket: SockRef<'_>) -> io::Result<()> {
     socket.set_tcp_nodelay(true)?;
     let probe = Duration::from_secs(15);
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(probe * 4).with_interval(probe))?;
@@ -232,7 +259,7 @@ pub(super) fn pause(pause: Duration, interrupt: Interrupt) -> io::Result<()> {
     }
 }
 
-fn timespec(duration: Duration) -> Timespec {
+pub(super) fn timespec(duration: Duration) -> Timespec {
     Timespec {
         tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: i64::from(duration.subsec_nanos()),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from redember import AsyncRedisBackend, Client, RedisBackend, RedisOptions
-from redember.errors import InvalidArgumentError, TlsError
+from redember.errors import InvalidArgumentError
 from tests.servers import RealServer
 
 DEFAULT = RedisOptions()
@@ -80,16 +80,49 @@ def test_an_address_stands_for_its_options(text: str) -> None:
     assert Client(text)._options == expected
 
 
-@pytest.mark.parametrize("text", ["rediss://:s3cr3t@cache", "valkeys://:s3cr3t@cache:7000/1"])
-def test_tls_is_refused_in_so_many_words(text: str) -> None:
-    """Falling back to plain text would send the password over the network."""
-    with pytest.raises(TlsError) as caught:
-        RedisBackend(text)
-    assert "TLS" in str(caught.value)
-    assert "s3cr3t" not in str(caught.value)
+SEVERAL = {
+    "rediss://cache": {"addr": "cache:6379", "tls": True},
+    "valkeys://cache:7000/1": {"addr": "cache:7000", "db": 1, "tls": True},
+    "rediss://cache?ca_file=/ca.pem&server_name=redis": {
+        "addr": "cache:6379",
+        "tls": TlsOptions(ca_file="/ca.pem", server_name="redis"),
+    },
+    "redis://a:7000?cluster=true": {"addr": "a:7000", "cluster": True},
+    "redis+cluster://u:p@a:7000,b,[::1]:7002": {
+        "addr": "a:7000,b:6379,[::1]:7002",
+        "cluster": True,
+        "username": "u",
+        "password": "p",
+    },
+    "rediss+cluster://a": {"addr": "a:6379", "cluster": True, "tls": True},
+    "redis+sentinel://a:1,b/mymaster/2": {
+        "addr": "a:1,b:26379",
+        "sentinel_service": "mymaster",
+        "db": 2,
+    },
+    "rediss+sentinel://:p@a/my%20master?sentinel_password=s": {
+        "addr": "a:26379",
+        "sentinel_service": "my master",
+        "sentinel_password": "s",
+        "password": "p",
+        "tls": True,
+    },
+}
+
+
+@pytest.mark.parametrize("text", SEVERAL)
+def test_clusters_sentinels_and_tls_have_urls(text: str) -> None:
+    assert RedisBackend(text).options == RedisOptions(**SEVERAL[text])
 
 
 BAD = [
+    "redis://:s3cr3t@a,b",
+    "redis+sentinel://:s3cr3t@a,b",
+    "redis+cluster://:s3cr3t@a,b/1",
+    "redis+cluster://:s3cr3t@a,,b:x",
+    "redis://:s3cr3t@cache?ca_file=/ca.pem",
+    "rediss://:s3cr3t@cache?verify=false",
+    "rediss://:s3cr3t@cache?ssl_cert_reqs=none",
     "http://:s3cr3t@cache",
     "redi://:s3cr3t@cache",
     "://:s3cr3t@cache",

@@ -19,7 +19,7 @@ use redember::error::ErrorKind;
 use redember::keyspace::{Keyspace, MemoryId};
 use redember::message::Message;
 use redember::messages::{Limits, Messages};
-use redember::options::ClientOptions;
+use redember::options::{ClientOptions, Topology};
 use redember::store::{Answer, Mode, RedisStore, Scan, StoreOptions, Verb, Write, Written};
 
 use server::Server;
@@ -34,7 +34,10 @@ impl Rig {
     fn start() -> Self {
         let server = Server::start();
         let endpoint = server.endpoint();
-        let client = Client::new(ClientOptions { endpoint, ..ClientOptions::default() });
+        let client = Client::new(ClientOptions {
+            topology: Topology::Single(endpoint),
+            ..ClientOptions::default()
+        });
         let store = RedisStore::new(StoreOptions {
             keyspace: Keyspace::new("test:").unwrap(),
             ttl: Some(Duration::from_secs(60)),
@@ -176,7 +179,7 @@ fn every_id_is_listed_once() {
         let id = MemoryId::new(&format!("memory-{number}")).unwrap();
         rig.written(Write { id, ..write(Mode::Append, numbered(0..1, 0)) });
     }
-    let scan = Arc::new(Scan::default());
+    let scan = Scan::new(false);
     let mut ids = Vec::new();
     while let Answer::Page(Some(page)) = rig.run(Verb::Page(scan.clone())) {
         ids.extend(page);

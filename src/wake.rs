@@ -1,11 +1,11 @@
-//! A file descriptor that one thread makes readable to wake another's event loop.
+//! A file descriptor that one thread makes readable to wake another.
 
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// An eventfd on Linux, a pipe elsewhere.
 #[derive(Debug)]
-pub(super) struct Wake {
+pub(crate) struct Wake {
     read: OwnedFd,
     #[cfg(not(target_os = "linux"))]
     write: OwnedFd,
@@ -13,14 +13,14 @@ pub(super) struct Wake {
 
 #[cfg(target_os = "linux")]
 impl Wake {
-    pub(super) fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         use rustix::event::{EventfdFlags, eventfd};
         let read = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         Ok(Self { read })
     }
 
     /// Makes the descriptor readable.
-    pub(super) fn ring(&self) {
+    pub(crate) fn ring(&self) {
         // It can only fail when the counter is full, and then the loop is awake already.
         let _ = rustix::io::write(&self.read, &1_u64.to_ne_bytes());
     }
@@ -28,7 +28,7 @@ impl Wake {
 
 #[cfg(not(target_os = "linux"))]
 impl Wake {
-    pub(super) fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         let (read, write) = rustix::pipe::pipe()?;
         rustix::io::ioctl_fionbio(&read, true)?;
         rustix::io::ioctl_fionbio(&write, true)?;
@@ -36,21 +36,22 @@ impl Wake {
     }
 
     /// Makes the descriptor readable.
-    pub(super) fn ring(&self) {
+    pub(crate) fn ring(&self) {
         // It can only fail when the pipe is full, and then the loop is awake already.
         let _ = rustix::io::write(&self.write, &[1]);
     }
 }
 
 impl Wake {
-    /// Returns the descriptor to watch.
-    pub(super) fn descriptor(&self) -> RawFd {
-        self.read.as_raw_fd()
-    }
-
     /// Makes the descriptor unreadable again.
-    pub(super) fn quiet(&self) {
+    pub(crate) fn quiet(&self) {
         let mut counter = [0; 8];
         let _ = rustix::io::read(&self.read, &mut counter);
+    }
+}
+
+impl AsFd for Wake {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.read.as_fd()
     }
 }

@@ -1,0 +1,67 @@
+//! One server: its address, the connections to it, and whether it can be relied on just now.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use super::address::{Address, patience};
+use super::links::Links;
+use super::pool::Pool;
+use crate::call::Failure;
+
+/// A server and the connections to it, for blocking and for asyncio calls.
+#[derive(Debug)]
+pub(super) struct Server {
+    pub(super) address: Address,
+    pub(super) pool: Pool,
+    pub(super) links: Links,
+    /// Whether the last thing that is known of it is a failure.
+    suspect: AtomicBool,
+    setbacks: AtomicU64,
+}
+
+impl Server {
+    /// Makes a server; opens no connection.
+    pub(super) fn new(address: Address) -> Arc<Self> {
+        Arc::new(Self {
+            pool: Pool::new(address.clone()),
+            links: Links::new(address.clone()),
+            address,
+            suspect: AtomicBool::new(false),
+            setbacks: AtomicU64::new(0),
+        })
+    }
+
+    /// Returns the longest silence to bear from it.
+    pub(super) fn patience(&self) -> std::time::Duration {
+        patience(&self.address.settings.options.topology, self.is_suspect())
+    }
+
+    /// Returns whether it failed last time.
+    pub(super) fn is_suspect(&self) -> bool {
+        // Relaxed, here and below: a hint that guards nothing.
+        self.suspect.load(Ordering::Relaxed)
+    }
+
+    /// Takes note of how an attempt ended.
+    pub(super) fn note<T>(&self, attempt: &Result<T, Failure>) {
+        let lost = matches!(attempt, Err(failure) if failure.lost);
+        if self.suspect.load(Ordering::Relaxed) != lost {
+            self.suspect.store(lost, Ordering::Relaxed);
+        }
+        if lost {
+            self.setbacks.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns the name by which a request can ask for this server again, as long as it has not
+    /// gone away meanwhile: one that was restarted walks its keys in another order.
+    pub(super) fn label(&self) -> String {
+        format!("{}#{}", self.address.endpoint, self.setbacks.load(Ordering::Relaxed))
+    }
+
+    /// Closes every connection to it; calls on their way end as they would have.
+    pub(super) fn close(&self) {
+        self.pool.close();
+        self.links.close();
+    }
+}
