@@ -6,8 +6,9 @@ import threading
 from collections import Counter
 from pathlib import Path
 
-from redember import Message, RedisBackend
 from redis.crc import key_slot
+
+from redember import Message, RedisBackend
 from tests.polling import eventually
 from tests.reliability.load import Load
 from tests.reliability.program import Figures, Program
