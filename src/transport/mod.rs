@@ -7,6 +7,7 @@ pub(crate) mod blocking;
 mod connection;
 pub(crate) mod multiplexed;
 mod pool;
+mod resolve;
 mod resp;
 mod stream;
 

@@ -1,7 +1,7 @@
 //! A socket that keeps a deadline and lets Ctrl-C through.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::{Domain, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 
+use super::resolve::resolve;
 use crate::call::{Interrupt, PATIENCE};
 use crate::options::Endpoint;
 
 /// How long one system call may block before deadline and interrupt are looked at again.
 ///
 /// A signal ends a system call at once, but one that comes just before it does not.
-const SLICE: Duration = Duration::from_millis(100);
+pub(super) const SLICE: Duration = Duration::from_millis(100);
 
 /// A connected socket. Every read and write ends by the deadline that was set last.
 #[derive(Debug)]
@@ -67,7 +68,7 @@ impl Stream {
             Endpoint::Tcp { host, port } => {
                 let mut failure = io::Error::other("the name has no address");
                 let mut connected = None;
-                for address in (host.as_str(), *port).to_socket_addrs()? {
+                for address in resolve(host, *port, deadline, interrupt)? {
                     match connect_tcp(address, deadline, interrupt) {
                         Ok(socket) => {
                             connected = Some(socket);
