@@ -247,7 +247,8 @@ class _Link:
                         return False
                 return True
             case "cut":
-                _send(receiver, message[: len(message) // 2])
+                # Not quite half: short replies then break off in the middle of a line.
+                _send(receiver, message[: len(message) // 2 - 1])
             case "swallow":
                 while _receive(sender):
                     pass  # silent, but still taking what is said
