@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
-__all__ = ["Proxy", "split"]
+__all__ = ["Fault", "Proxy", "split"]
 
 
 def split(data: bytes) -> tuple[list[bytes], bytes]:
@@ -41,6 +43,40 @@ def _end(data: bytes, start: int) -> int | None:
     return after
 
 
+@dataclass
+class Fault:
+    """What goes wrong with some of the messages of a kind.
+
+    Attributes:
+        do: `drop` loses the message and ends the connection; `cut` passes half of it on and ends the
+            connection; `swallow` loses it and leaves the connection open and silent; `delay` passes
+            it on after `seconds`; `drip` passes it on a byte at a time, in `seconds` altogether.
+        to: Requests that hold this are meant, and with `on="reply"` what answers them.
+        on: Which of the two.
+        nth: The first one that is struck, counting from 1.
+        every: After that, one in so many; by default none.
+        seconds: For `delay` and `drip`.
+        hits: How many were struck.
+    """
+
+    do: Literal["drop", "cut", "swallow", "delay", "drip"]
+    to: bytes
+    on: Literal["request", "reply"] = "reply"
+    nth: int = 1
+    every: int | None = None
+    seconds: float = 0.0
+    hits: int = 0
+    _seen: int = field(default=0, repr=False)
+
+    def strikes(self, request: bytes) -> bool:
+        """Return whether `request`, or its reply, is one of those that are struck."""
+        if self.to not in request:
+            return False
+        self._seen += 1
+        past = self._seen - self.nth
+        return past == 0 or (past > 0 and self.every is not None and past % self.every == 0)
+
+
 class Proxy:
     """Stands between a client and a server on loopback.
 
@@ -48,15 +84,14 @@ class Proxy:
         requests: Every whole request seen, of all connections, in order.
         received: Bytes that the server sent.
         connections: How many connections were accepted.
+        lost: How many requests or replies were lost, in whole or in part.
     """
 
     def __init__(self, port: int) -> None:
         self._target = port
-        self._lose: Callable[[bytes], bool] | None = None
-        self._hang = False
-        self._hold: bytes | None = None
-        self._cut: bytes | None = None
+        self._faults: list[Fault] = []
         self._lock = threading.Lock()
+        self._closing = threading.Event()
         self._sockets: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
         self.requests: list[bytes] = []
@@ -68,24 +103,36 @@ class Proxy:
         self.address = f"127.0.0.1:{self.port}"
         self._spawn(self._accept)
 
+    def inject(self, *faults: Fault) -> None:
+        """From now on, these go wrong, and nothing else."""
+        with self._lock:
+            self._faults = [*faults]
+
     def lose_reply(self, to: bytes, *, hang: bool = False) -> None:
         """Pass on the next request that holds `to`, and lose its reply.
 
         The connection is then cut, or, with `hang`, left open and silent.
         """
-        with self._lock:
-            self._lose = lambda request: to in request
-            self._hang = hang
+        self.inject(Fault("swallow" if hang else "drop", to))
 
     def hold_back(self, request: bytes) -> None:
         """From the next request that holds `request` on, keep from the server what comes."""
-        with self._lock:
-            self._hold = request
+        self.inject(Fault("swallow", request, on="request", every=1))
 
     def cut_off(self, request: bytes) -> None:
         """Break the connection before the next request that holds `request`."""
+        self.inject(Fault("drop", request, on="request"))
+
+    def _struck(self, request: bytes) -> Fault | None:
+        """Note a request, and return what goes wrong with it or its reply."""
         with self._lock:
-            self._cut = request
+            self.requests.append(request)
+            return next((fault for fault in self._faults if fault.strikes(request)), None)
+
+    def _hit(self, fault: Fault) -> None:
+        with self._lock:
+            fault.hits += 1
+            self.lost += fault.do in {"drop", "cut", "swallow"}
 
     def _spawn(self, work: Callable[..., None], *arguments: object) -> None:
         thread = threading.Thread(target=work, args=arguments)
@@ -120,11 +167,9 @@ class Proxy:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._closing.set()
         for one in (self._listener, *self._sockets):
-            try:
-                one.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
+            _shut(one)
             one.close()
         for thread in self._threads:
             thread.join()
@@ -137,65 +182,77 @@ class _Link:
         self._proxy = proxy
         self._client = client
         self._server = server
-        self._sent = 0
-        self._answered = 0
-        self._victim: int | None = None
+        # What goes wrong with the replies that are still to come, oldest first.
+        self._awaited: deque[Fault | None] = deque()
 
     def upstream(self) -> None:
-        """Carry requests, choosing the one whose reply will be lost."""
-        proxy, rest = self._proxy, b""
+        """Carry requests."""
+        rest = b""
         while data := _receive(self._client):
             whole, rest = split(rest + data)
-            with proxy._lock:
-                for request in whole:
-                    proxy.requests.append(request)
-                    if proxy._lose is not None and proxy._lose(request):
-                        proxy._lose, self._victim = None, self._sent
-                    self._sent += 1
-                held = proxy._hold is not None and any(proxy._hold in one for one in whole)
-                passed = self._before_cut(whole)
-            if passed is not None:
-                _send(self._server, passed)
-                break
-            if held:
-                while _receive(self._client):
-                    pass  # silent, but still taking what the client says
-                break
-            if not _send(self._server, data):
+            ready = b""
+            for request in whole:
+                fault = self._proxy._struck(request)
+                here = fault is not None and fault.on == "request"
+                self._awaited.append(None if here else fault)
+                if fault is None or not here:
+                    ready += request
+                    continue
+                _send(self._server, ready)
+                ready = b""
+                if not self._suffer(fault, request, self._client, self._server):
+                    _shut(self._server)
+                    return
+            if ready and not _send(self._server, ready):
                 break
         _shut(self._server)
 
-    def _before_cut(self, whole: list[bytes]) -> bytes | None:
-        """Return what comes before the request to cut at, if it is among these."""
-        cut = self._proxy._cut
-        place = next((at for at, one in enumerate(whole) if cut and cut in one), None)
-        if place is None:
-            return None
-        self._proxy._cut = None
-        self._proxy.lost += 1
-        return b"".join(whole[:place])
-
     def downstream(self) -> None:
-        """Carry replies, until the one that is to be lost."""
+        """Carry replies."""
         proxy, rest = self._proxy, b""
         while data := _receive(self._server):
-            whole, rest = split(rest + data)
             with proxy._lock:
                 proxy.received += len(data)
-                self._answered += len(whole)
-                lost = self._victim is not None and self._answered > self._victim
-                if lost:
-                    proxy.lost += 1
-                    hang = proxy._hang
-            if lost:
-                if not hang:
-                    break
-                while _receive(self._server):
-                    pass  # silent, but still taking what the server says
-                break
-            if not _send(self._client, data):
+            whole, rest = split(rest + data)
+            ready = b""
+            for reply in whole:
+                answers = reply[:1] != b">" and self._awaited
+                fault = self._awaited.popleft() if answers else None
+                if fault is None:
+                    ready += reply
+                    continue
+                _send(self._client, ready)
+                ready = b""
+                if not self._suffer(fault, reply, self._server, self._client):
+                    _shut(self._client)
+                    return
+            if ready and not _send(self._client, ready):
                 break
         _shut(self._client)
+
+    def _suffer(
+        self, fault: Fault, message: bytes, sender: socket.socket, receiver: socket.socket
+    ) -> bool:
+        """Do to `message` what the fault says; return whether the connection goes on."""
+        self._proxy._hit(fault)
+        wait = self._proxy._closing.wait
+        match fault.do:
+            case "delay":
+                wait(fault.seconds)
+                return _send(receiver, message)
+            case "drip":
+                pause = fault.seconds / len(message)
+                for at in range(len(message)):
+                    if wait(pause) or not _send(receiver, message[at : at + 1]):
+                        return False
+                return True
+            case "cut":
+                # Not quite half: short replies then break off in the middle of a line.
+                _send(receiver, message[: len(message) // 2 - 1])
+            case "swallow":
+                while _receive(sender):
+                    pass  # silent, but still taking what is said
+        return False
 
 
 def _receive(connection: socket.socket) -> bytes:

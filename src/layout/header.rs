@@ -82,8 +82,10 @@ impl Header {
     }
 }
 
+/// Reads a number of at most 15 digits: the scripts count in doubles, and refuse longer ones too.
 fn number<T: str::FromStr>(text: &str) -> Result<T> {
-    text.parse().map_err(|_| foreign())
+    let exact = text.len() <= 15;
+    text.parse().ok().filter(|_| exact).ok_or_else(foreign)
 }
 
 fn foreign() -> Error {
@@ -129,6 +131,10 @@ mod tests {
             assert!(Header::parse(line.as_bytes()).is_err(), "{line}");
         }
         assert!(Header::parse(whole.as_bytes()).is_ok());
+        for number in ["9999999999999999", "9".repeat(40).as_str(), "-1", ""] {
+            let line = whole.replace("total=13", &format!("total={number}"));
+            assert!(Header::parse(line.as_bytes()).is_err(), "{line}");
+        }
     }
 
     proptest! {

@@ -16,7 +16,9 @@ if line then
   rev, count, total, skip, bytes, chunks, run, run_bytes, run_messages, born, lanes, rest =
     string.match(line, '^redember:1 rev=(%d+) count=(%d+) total=(%d+) skip=(%d+) bytes=(%d+) '
       .. 'chunks=(%d+) open=(%d+)/(%d+)/(%d+) born=(%S+) lanes=(%S*)(.*)$')
-  if not rev then
+  -- Lua counts in doubles: a number of more than 15 digits would be written back as another.
+  if not rev or #rev > 15 or #count > 15 or #total > 15 or #skip > 15 or #bytes > 15
+    or #chunks > 15 or #run > 15 or #run_bytes > 15 or #run_messages > 15 then
     answer = redis.error_reply('FOREIGN the list is not a redember memory of version 1')
   else
     -- Has this lane written before? Then this is that write again, a late one, or the next one.

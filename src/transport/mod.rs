@@ -11,6 +11,7 @@ mod durability;
 mod links;
 pub(crate) mod multiplexed;
 mod pool;
+mod resolve;
 mod resp;
 mod scout;
 mod screen;

@@ -14,7 +14,11 @@ use crate::plan::{Command, Reply, ServerError};
 use crate::script::Form;
 
 /// The longest line that is not a bulk string: numbers, statuses and errors.
+<<<<<<< HEAD
 pub(super) const MAX_LINE: u64 = 64 << 10;
+=======
+const MAX_LINE: usize = 64 << 10;
+>>>>>>> e02c3155a95d24c61b256b3f6339bba0085b09d6
 /// The largest bulk string, and the largest reply: Redis' own bound for one value.
 pub(super) const MAX_BYTES: usize = 512 << 20;
 /// How deep arrays may nest; the deepest reply that is asked for has three levels.
@@ -138,8 +142,13 @@ fn read_bulk(reader: &mut impl BufRead, size: usize, budget: &mut usize) -> io::
 
 fn read_line(reader: &mut impl BufRead) -> io::Result<Vec<u8>> {
     let mut line = Vec::with_capacity(32);
+<<<<<<< HEAD
     reader.by_ref().take(MAX_LINE).read_until(b'\n', &mut line)?;
     if !line.ends_with(b"\n") && (line.len() as u64) < MAX_LINE {
+=======
+    reader.by_ref().take(MAX_LINE as u64).read_until(b'\n', &mut line)?;
+    if !line.ends_with(b"\n") && line.len() < MAX_LINE {
+>>>>>>> e02c3155a95d24c61b256b3f6339bba0085b09d6
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     if !line.ends_with(b"\r\n") {
@@ -247,6 +256,15 @@ mod tests {
                 "{}",
                 String::from_utf8_lossy(&bytes[..bytes.len().min(40)])
             );
+        }
+    }
+
+    #[test]
+    fn a_reply_that_breaks_off_is_a_lost_connection_wherever_it_breaks() {
+        let whole = b"*2\r\n$5\r\nhello\r\n:17\r\n";
+        for end in 0..whole.len() {
+            let error = read(&whole[..end]).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof, "{end}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! A socket that keeps a deadline and lets Ctrl-C through.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -12,13 +12,14 @@ use rustls::{ClientConnection, StreamOwned};
 use socket2::{Domain, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 
 use super::address::{Address, Bounds};
+use super::resolve::resolve;
 use crate::call::Interrupt;
 use crate::options::Endpoint;
 
 /// How long one system call may block before deadline and interrupt are looked at again.
 ///
 /// A signal ends a system call at once, but one that comes just before it does not.
-const SLICE: Duration = Duration::from_millis(100);
+pub(super) const SLICE: Duration = Duration::from_millis(100);
 
 /// A connected socket. Every read and write ends within the bounds that were set last.
 #[derive(Debug)]
@@ -66,7 +67,7 @@ impl Stream {
             Endpoint::Tcp { host, port } => {
                 let mut failure = io::Error::other("the name has no address");
                 let mut connected = None;
-                for address in (host.as_str(), *port).to_socket_addrs()? {
+                for address in resolve(host, *port, bounds)? {
                     match connect_tcp(address, bounds) {
                         Ok(socket) => {
                             connected = Some(socket);

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from redember import AsyncRedisBackend, Client, RedisBackend
-from redember.errors import InvalidArgumentError, TlsError
+from redember.errors import InvalidArgumentError
 
 every = pytest.mark.parametrize("make", [RedisBackend, AsyncRedisBackend, Client])
 names = pytest.mark.parametrize("name", ["REDEMBER_URL", "REDIS_URL"])
@@ -26,17 +26,6 @@ def test_the_variable_is_named(
     with pytest.raises(InvalidArgumentError, match=f"^{name}: ") as caught:
         make()
     assert "s3cr3t" not in f"{caught.value!r}"
-
-
-@every
-@names
-def test_it_is_named_when_it_asks_for_tls(
-    make: Any, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Hosts set `REDIS_URL` by themselves, and then nothing in the program says rediss://."""
-    monkeypatch.setenv(name, "rediss://:s3cr3t@h")
-    with pytest.raises(TlsError, match=f"^{name}: TLS is not supported yet"):
-        make()
 
 
 @every

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from redember import AsyncRedisBackend, Client, RedisBackend, RedisOptions
+from redember import AsyncRedisBackend, Client, RedisBackend, RedisOptions, TlsOptions
 from redember.errors import InvalidArgumentError
 from tests.servers import RealServer
 

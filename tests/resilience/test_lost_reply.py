@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.proxy import Proxy
+from tests.proxy import Fault, Proxy
 from tests.resilience.conftest import Calls
 from tests.servers import RealServer
 from tests.talk import talk, text_of_size, user
@@ -151,6 +151,20 @@ def test_a_read_is_read_again(connect: Calls, proxy: Proxy, hang: bool, verb: st
         assert answer == expected[verb]
     else:
         assert answer
+    backend.close()
+
+
+@pytest.mark.parametrize("on", ["request", "reply"])
+def test_half_a_message_is_none(connect: Calls, proxy: Proxy, on: Any) -> None:
+    """A reply that breaks off in the middle of a line is a lost one, and no nonsense."""
+    backend = connect(proxy.address, timeout=TIMEOUT)
+    backend.append("m", talk(1))
+    for number in range(1, 4):
+        fault = Fault("cut", SCRIPT, on=on)
+        proxy.inject(fault)
+        backend.append("m", talk(1, start=number))
+        assert fault.hits == 1
+    assert backend.load("m").to_dicts() == talk(4)
     backend.close()
 
 

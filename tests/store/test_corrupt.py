@@ -40,6 +40,14 @@ FOREIGN = {
     "a header without its first field": [GOOD.replace(b"rev=3 ", b""), CHUNK],
     "a header with a word for a number": [GOOD.replace(b"count=2", b"count=two"), CHUNK],
     "a header with a negative number": [GOOD.replace(b"count=2", b"count=-2"), CHUNK],
+    "a header with a number that no double holds": [
+        GOOD.replace(b"rev=3", b"rev=9999999999999999"),
+        CHUNK,
+    ],
+    "a header that counts more than anybody can": [
+        GOOD.replace(b"count=2", b"count=" + b"9" * 30),
+        CHUNK,
+    ],
     "a header of another program": [GOOD.replace(b"redember", b"remember"), CHUNK],
     "a header that is no UTF-8": [b"\xff\xfe" + GOOD, CHUNK],
     "a later version": [b"redember:2 something=else", b"\x28\xb5\x2f\xfd"],
