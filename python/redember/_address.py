@@ -78,9 +78,9 @@ def read_servers(
     Raises:
         InvalidArgumentError: It is none of these. The text never quotes it: it may hold a password.
     """
-    check_text("addr", addr)
-    if addr.startswith("/") and not several:
+    if isinstance(addr, str) and addr.startswith("/") and not several:
         return [], checked_path("addr", addr)
+    check_text("addr", addr)
     servers = addr.split(",") if several else [addr]
     return [_read_server(server, port) for server in servers], None
 

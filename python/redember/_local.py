@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 from redember._aio_verbs import AsyncVerbs
-from redember._core import Store, file_store, memory_store, to_async
 from redember._checks import checked_path
+from redember._core import Store, file_store, memory_store, to_async
 from redember._options import DEFAULT_TTL, Duration, seconds, store_settings
 from redember._verbs import Verbs
 from redember.errors import InvalidArgumentError

@@ -8,10 +8,10 @@ from typing import Any, Self
 
 from redember._address import TlsOptions
 from redember._aio_verbs import AsyncVerbs
+from redember._checks import check_text
 from redember._client import Client, connections, default_options, parsed
 from redember._core import Client as Connections
 from redember._core import Store, redis_store, to_async
-from redember._checks import check_text
 from redember._options import Credentials, Duration, RedisOptions, check_options, store_settings
 from redember._verbs import Verbs
 from redember.errors import InvalidArgumentError

@@ -60,6 +60,25 @@ def parse_address(text: str, **settings: Any) -> RedisOptions:
     if "://" not in text:
         return RedisOptions(addr=text, **settings)
     url, servers = _split(text)
+    found = _places(url, servers)
+    if url.password is not None:
+        found["password"] = unquote(url.password, errors=_KEPT)
+    if url.username:
+        found["username"] = unquote(url.username, errors=_KEPT)
+    tls = _read_query(url, found)
+    if _TCP.get(url.scheme) or _SEVERAL.get(url.scheme):
+        found["tls"] = TlsOptions(**tls) if tls else True
+    elif tls:
+        msg = f"{next(iter(tls))} is for TLS; begin the URL with rediss"
+        raise InvalidArgumentError(msg)
+    if "," in servers and not found.get("cluster") and "sentinel_service" not in found:
+        msg = "the URL must name one server; a list is for redis+cluster:// and redis+sentinel://"
+        raise InvalidArgumentError(msg)
+    return RedisOptions(**{**settings, **found})
+
+
+def _places(url: SplitResult, servers: str) -> dict[str, Any]:
+    """Return what the URL says before its query: where servers are, and which database."""
     if url.scheme not in {*_TCP, *_SEVERAL, *_UNIX}:
         schemes = [*_TCP, "redis+cluster", "redis+sentinel", "unix"]
         known = ", ".join(f"{scheme}://" for scheme in schemes)
@@ -69,31 +88,23 @@ def parse_address(text: str, **settings: Any) -> RedisOptions:
         msg = "the URL has a fragment (#…), which means nothing here; write # in a password as %23"
         raise InvalidArgumentError(msg)
     if url.scheme in _UNIX:
-        found = _unix(url.path, url.netloc.rpartition("@")[2])
-    elif url.scheme.endswith("+sentinel"):
-        found = _sentinel(servers, url.path)
-    else:
-        found = _tcp(servers, url.path)
-        if url.scheme.endswith("+cluster"):
-            found["cluster"] = True
+        return _unix(url.path, url.netloc.rpartition("@")[2])
+    if url.scheme.endswith("+sentinel"):
+        return _sentinel(servers, url.path)
+    found = _tcp(servers, url.path)
+    if url.scheme.endswith("+cluster"):
+        found["cluster"] = True
+    return found
+
+
+def _read_query(url: SplitResult, found: dict[str, Any]) -> dict[str, Any]:
+    """Add the options of the query to `found`; return those of TLS."""
     tls: dict[str, Any] = {}
-    if url.password is not None:
-        found["password"] = unquote(url.password, errors=_KEPT)
-    if url.username:
-        found["username"] = unquote(url.username, errors=_KEPT)
     for name, value in parse_qsl(url.query, keep_blank_values=True, errors=_KEPT):
         # With an unescaped ? in the password, the "name" may be the rest of the password.
         known = _known(name, quote="@" not in url.query)
         (tls if known in _TLS else found)[known] = _QUERY[known](name, value)
-    if _TCP.get(url.scheme) or _SEVERAL.get(url.scheme):
-        found["tls"] = TlsOptions(**tls) if tls else True
-    elif tls:
-        msg = f"{next(iter(tls))} is for TLS; begin the URL with rediss"
-        raise InvalidArgumentError(msg)
-    if "," in found.get("addr", "") and not found.get("cluster") and "sentinel_service" not in found:
-        msg = "the URL must name one server; a list is for redis+cluster:// and redis+sentinel://"
-        raise InvalidArgumentError(msg)
-    return RedisOptions(**{**settings, **found})
+    return tls
 
 
 def _split(text: str) -> tuple[SplitResult, str]:
@@ -140,9 +151,7 @@ def _tcp(servers: str, path: str) -> dict[str, Any]:
 def _sentinel(servers: str, path: str) -> dict[str, Any]:
     service, _, db = path.strip("/").partition("/")
     if not service:
-        msg = (
-            "a sentinel URL needs the service's name: redis+sentinel://host:26379,…/mymaster/0"
-        )
+        msg = "a sentinel URL needs the service's name: redis+sentinel://host:26379,…/mymaster/0"
         raise InvalidArgumentError(msg)
     found: dict[str, Any] = {"addr": servers, "sentinel_service": unquote(service)}
     if db:

@@ -180,13 +180,14 @@ impl Port {
                 matches!(&answer, Err(failure) if *failure.kind() == ErrorKind::AuthFailed);
             let answer = match again.filter(|_| refused) {
                 None => answer.map_err(|failure| error::exception(py, &failure)),
-                Some((login, verb)) => match login.ask(py) {
-                    Err(raised) => Err(raised),
-                    Ok(()) => {
+                Some((login, verb)) => {
+                    if let Err(raised) = login.ask(py) {
+                        Err(raised)
+                    } else {
                         let future = future.clone().unbind();
                         return self.send(Expected { future, backend, again: None }, verb);
                     }
-                },
+                }
             };
             match answer.and_then(|answer| results::to_python(py, answer)) {
                 Ok(answer) => future.call_method1(intern!(py, "set_result"), (answer,))?,

@@ -218,7 +218,7 @@ async fn connect(host: &str, port: u16, bounds: Bounds) -> io::Result<TcpStream>
     for address in lookup_host((host, port)).await? {
         match patiently(TcpStream::connect(address), bounds, Instant::now).await {
             Some(Ok(socket)) => {
-                tune(SockRef::from(&socket))?;
+                tune(&SockRef::from(&socket))?;
                 return Ok(socket);
             }
             Some(Err(error)) => failure = error,

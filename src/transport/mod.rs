@@ -2,7 +2,7 @@
 //!
 //! Two transports drive the same plans: `blocking` on the caller's own thread, over a small pool
 //! of sockets for each server; `multiplexed` on tokio, over a few connections that all tasks share.
-//! [`Servers`] says which server a request goes to, for both.
+//! `Servers` says which server a request goes to, for both.
 
 mod address;
 pub(crate) mod blocking;
@@ -72,13 +72,11 @@ fn is_demoted(replies: &[Reply]) -> bool {
 /// # Errors
 /// The failure among them that another attempt may heal.
 fn labelled(server: &Server, request: &Request, replies: Vec<Reply>) -> Result<Reply, Failure> {
-    match transient_failure(request, &replies) {
-        Some(failure) => Err(failure),
-        None => {
-            let label = Reply::Text(server.label().into());
-            Ok(Reply::Array(std::iter::once(label).chain(replies).collect()))
-        }
+    if let Some(failure) = transient_failure(request, &replies) {
+        return Err(failure);
     }
+    let label = Reply::Text(server.label().into());
+    Ok(Reply::Array(std::iter::once(label).chain(replies).collect()))
 }
 
 /// Returns the replies for a server that is not what it was.

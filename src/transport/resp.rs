@@ -14,11 +14,7 @@ use crate::plan::{Command, Reply, ServerError};
 use crate::script::Form;
 
 /// The longest line that is not a bulk string: numbers, statuses and errors.
-<<<<<<< HEAD
-pub(super) const MAX_LINE: u64 = 64 << 10;
-=======
-const MAX_LINE: usize = 64 << 10;
->>>>>>> e02c3155a95d24c61b256b3f6339bba0085b09d6
+pub(super) const MAX_LINE: usize = 64 << 10;
 /// The largest bulk string, and the largest reply: Redis' own bound for one value.
 pub(super) const MAX_BYTES: usize = 512 << 20;
 /// How deep arrays may nest; the deepest reply that is asked for has three levels.
@@ -142,13 +138,8 @@ fn read_bulk(reader: &mut impl BufRead, size: usize, budget: &mut usize) -> io::
 
 fn read_line(reader: &mut impl BufRead) -> io::Result<Vec<u8>> {
     let mut line = Vec::with_capacity(32);
-<<<<<<< HEAD
-    reader.by_ref().take(MAX_LINE).read_until(b'\n', &mut line)?;
-    if !line.ends_with(b"\n") && (line.len() as u64) < MAX_LINE {
-=======
     reader.by_ref().take(MAX_LINE as u64).read_until(b'\n', &mut line)?;
     if !line.ends_with(b"\n") && line.len() < MAX_LINE {
->>>>>>> e02c3155a95d24c61b256b3f6339bba0085b09d6
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     if !line.ends_with(b"\r\n") {

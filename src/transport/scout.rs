@@ -1,7 +1,7 @@
 //! Finds out where memories are, apart from the calls that need to know.
 //!
 //! Only clients of sentinels and clusters have scouts: threads that ask and listen, and tell
-//! [`Servers`] what they learn. So a call never waits for a sentinel or node that hangs while
+//! `Servers` what they learn. So a call never waits for a sentinel or node that hangs while
 //! another answers, however many calls fail at once there is one search, and both transports share
 //! it. The threads know no Python, and end when the client is closed or dropped.
 

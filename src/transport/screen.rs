@@ -164,7 +164,7 @@ impl Replies {
             let room = LONGEST_LENGTH.saturating_sub(self.line.len()).min(line.len());
             self.line.extend_from_slice(line.get(..room).unwrap_or_default());
             self.length += line.len() as u64;
-            if self.length > MAX_LINE {
+            if self.length > MAX_LINE as u64 {
                 return Err(malformed());
             }
             bytes = rest;

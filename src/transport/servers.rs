@@ -299,7 +299,9 @@ impl Servers {
             stays
         });
         if self.is_closed() {
-            servers.iter().for_each(|server| server.close());
+            for server in servers {
+                server.close();
+            }
         }
     }
 

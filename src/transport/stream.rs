@@ -208,7 +208,7 @@ fn connect_tcp(address: SocketAddr, bounds: Bounds) -> io::Result<TcpStream> {
         _ => wait_until_connected(&socket, bounds)?,
     }
     socket.set_nonblocking(false)?;
-    tune(SockRef::from(&socket))?;
+    tune(&SockRef::from(&socket))?;
     socket.set_read_timeout(Some(SLICE))?;
     socket.set_write_timeout(Some(SLICE))?;
     Ok(socket.into())
@@ -235,7 +235,7 @@ fn wait_until_connected(socket: &Socket, bounds: Bounds) -> io::Result<()> {
 }
 
 /// Sets what every connection needs: small writes leave at once, and a peer that is gone is noticed.
-pub(super) fn tune(socket: SockRef<'_>) -> io::Result<()> {
+pub(super) fn tune(socket: &SockRef<'_>) -> io::Result<()> {
     socket.set_tcp_nodelay(true)?;
     let probe = Duration::from_secs(15);
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(probe * 4).with_interval(probe))?;
