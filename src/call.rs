@@ -10,7 +10,7 @@ use crate::script::Form;
 /// Asks whether the caller wants out (Ctrl-C). Called while a call waits, about ten times a second.
 pub type Interrupt = fn() -> bool;
 
-/// The longest an attempt goes on without a byte from the server, as long as time is left to retry.
+/// The longest that the first attempt goes on without a byte from the server.
 pub const PATIENCE: Duration = Duration::from_secs(1);
 
 const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
@@ -64,6 +64,8 @@ pub struct Call {
     tries: u32,
     /// A write was sent and its reply not read: until a reply comes the outcome is unknown.
     doubt: bool,
+    /// Times that a server which was there did not answer a request.
+    silences: u32,
     tries_once: bool,
     /// How many replicas were to have the write, and how many had it, if they were too few.
     shortage: Option<(u32, u32)>,
@@ -80,6 +82,7 @@ impl Call {
             attempts: 0,
             tries: 0,
             doubt: false,
+            silences: 0,
             // A health check says how things are now, not how they may be after five seconds.
             tries_once: operation == "ping",
             shortage: None,
@@ -95,6 +98,12 @@ impl Call {
     /// restarted and knows none.
     pub fn form(&self) -> Form {
         if self.tries > 1 { Form::Source } else { Form::Digest }
+    }
+
+    /// Returns how long to bear a server's silence in this attempt: twice as long after each
+    /// silence, since a request may simply take a busy server so long.
+    pub fn patience(&self, first: Duration) -> Duration {
+        first.saturating_mul(1 << self.silences.min(6))
     }
 
     /// Counts an attempt.
@@ -120,6 +129,7 @@ impl Call {
         op_id: impl FnOnce() -> Option<String>,
     ) -> Result<Duration> {
         self.doubt |= failure.sent && writes;
+        self.silences += u32::from(failure.sent && failure.timed_out);
         let left = self.deadline.saturating_duration_since(Instant::now());
         let pause = match failure.retry {
             Retry::AtOnce if self.tries == 1 => Duration::ZERO,
@@ -219,6 +229,20 @@ mod tests {
         let error = call.after(&failure(true, Retry::Later), false, || None).unwrap_err();
         assert_eq!(error.kind(), &ErrorKind::Unavailable);
         assert!(error.call().timed_out);
+    }
+
+    #[test]
+    fn patience_grows_with_silences_and_not_with_other_failures() {
+        let mut call = Call::begin("load", Duration::from_secs(60));
+        for (failure, seconds) in [
+            (failure(true, Retry::Later), 1),
+            (Failure { timed_out: true, ..failure(false, Retry::Later) }, 1),
+            (Failure { timed_out: true, ..failure(true, Retry::Later) }, 2),
+            (Failure { timed_out: true, ..failure(true, Retry::Later) }, 4),
+        ] {
+            call.after(&failure, false, || None).unwrap();
+            assert_eq!(call.patience(PATIENCE), Duration::from_secs(seconds));
+        }
     }
 
     #[test]

@@ -141,13 +141,16 @@ fn exchange_on(
     let pool = &server.pool;
     let mut lease = pool.lease(bounds)?;
     let Some(connection) = lease.connection() else { return Ok(Vec::new()) };
+    // A new connection has just shown that the server is there: now its silence may mean work.
+    let bounds = Bounds { patience: call.patience(bounds.patience), ..bounds };
     let replies = connection.exchange(&server.address, request, call.form(), bounds);
     match &replies {
         // A primary that has become a replica: the next connection may find the new one.
         Ok(replies) if is_demoted(replies) => pool.drop_idle(),
         Ok(_) => lease.keep(),
-        // One that lay idle was dead, so the server was away: the others are dead, too.
-        Err(failure) if failure.retry == Retry::AtOnce => pool.drop_idle(),
+        // One that lay idle was dead, so the server was away: the others are dead, too. After a
+        // silence a new connection tells whether the server is there at all.
+        Err(failure) if failure.retry == Retry::AtOnce || failure.timed_out => pool.drop_idle(),
         Err(_) => {}
     }
     replies

@@ -26,7 +26,7 @@ use super::resp::{pack, read_reply};
 use super::screen::{Pulse, Screen, Wire};
 use super::stream::tune;
 use super::{closed, is_demoted};
-use crate::call::{Failure, Retry};
+use crate::call::{Call, Failure, Retry};
 use crate::options::Endpoint;
 use crate::plan::{Command, Reply, Request, ServerError};
 use crate::script::Form;
@@ -86,7 +86,7 @@ impl Links {
     pub(super) async fn exchange(
         &self,
         request: &Request,
-        form: Form,
+        call: &Call,
         bounds: Bounds,
     ) -> Result<Vec<Reply>, Failure> {
         // Relaxed: any spread over the connections will do.
@@ -94,7 +94,9 @@ impl Links {
         let Some(slot) = self.slots.get(turn) else { return Ok(Vec::new()) };
         let link = self.link(slot, bounds).await?;
         let (mut connection, pulse) = (link.connection.clone(), &link.pulse);
-        let replies = exchange(&mut connection, request, form);
+        let replies = exchange(&mut connection, request, call.form());
+        // A new connection has just shown that the server is there: now its silence may mean work.
+        let bounds = Bounds { patience: call.patience(bounds.patience), ..bounds };
         let failed = |error: &io::Error, retry| {
             slot.drop_link(&link);
             Err(failure(&self.address, "lost the connection to", error, true, retry))

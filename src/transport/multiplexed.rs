@@ -112,7 +112,7 @@ async fn exchange(
     let deadline = call.deadline();
     let bounds = Bounds { deadline, patience: server.patience(), interrupt: || false };
     let durable = Durable::new(request, &servers.settings.options, deadline);
-    let replies = server.links.exchange(durable.request(), call.form(), bounds).await;
+    let replies = server.links.exchange(durable.request(), call, bounds).await;
     servers.note(server, &replies);
     replies.map(|replies| durable.take(replies, call))
 }
