@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
 
 from tests.polling import eventually
 from tests.reliability.load import Load
@@ -23,7 +22,7 @@ def run(directory: Path, short: bool) -> Figures:
         directory, down_after=int(DOWN_AFTER * 1000), publish_period=500 if short else 2000
     ) as sentinels:
         resumed = []
-        with Load(sentinels.url, memories=8, timeout=8.0, configure=replicated) as load:
+        with Load(sentinels.url, memories=8, timeout=8.0, configure=Load.replicated) as load:
             for number in range(failovers):
                 before = load.acknowledged
                 eventually(lambda b=before: load.acknowledged > b + 500, within=30)
@@ -43,15 +42,6 @@ def run(directory: Path, short: bool) -> Figures:
         load.judge(figures, errors=False)
         figures.at_most("slowest_s", figures.values["slowest_s"], DOWN_AFTER + 2.5)
     return figures
-
-
-def replicated(backend: Any) -> Any:
-    """Return a backend that answers for a write when a replica has it.
-
-    A primary that is killed may have sent its last answers and not yet what it sends its replicas:
-    with `durability="ack"` a kill under full load now and then takes one write with it.
-    """
-    return backend.with_durability("replicated")
 
 
 PROGRAM = Program(
