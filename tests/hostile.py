@@ -117,14 +117,12 @@ class HostileServer:
 
     Attributes:
         reply: What it answers; it may be changed between calls.
-        endless: Whether it sends the reply again and again.
-        answered: How often it answered so.
+        more: What it then sends without end, if anything.
     """
 
-    def __init__(self, reply: bytes = b"", *, endless: bool = False) -> None:
+    def __init__(self, reply: bytes = b"", *, more: bytes = b"") -> None:
         self.reply = reply
-        self.endless = endless
-        self.answered = 0
+        self.more = more
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
         self._threads = [threading.Thread(target=self._accept)]
@@ -148,19 +146,23 @@ class HostileServer:
                 while data := connection.recv(1 << 16):
                     whole, rest = split(rest + data)
                     for request in whole:
-                        connection.sendall(self._answer(request))
-                        while self.endless and self.reply in self._answer(request):
-                            connection.sendall(self.reply)
+                        greeting = self._greeting(request)
+                        connection.sendall(greeting or self.reply)
+                        while self.more and not greeting:
+                            connection.sendall(self.more)
             except OSError:
                 return
 
-    def _answer(self, request: bytes) -> bytes:
+    @staticmethod
+    def _greeting(request: bytes) -> bytes:
+        """Return what every server says to the first commands of a connection."""
         if b"\r\nHELLO\r\n" in request:
-            return b"%3\r\n$6\r\nserver\r\n$5\r\nredis\r\n$5\r\nproto\r\n:3\r\n$4\r\nrole\r\n$6\r\nmaster\r\n"
-        if any(word in request for word in (b"\r\nCLIENT\r\n", b"\r\nSELECT\r\n", b"\r\nAUTH\r\n")):
-            return b"+OK\r\n"
-        self.answered += 1
-        return self.reply
+            return (
+                b"%3\r\n$6\r\nserver\r\n$5\r\nredis\r\n$5\r\nproto\r\n:3\r\n"
+                b"$4\r\nrole\r\n$6\r\nmaster\r\n"
+            )
+        first = (b"\r\nCLIENT\r\n", b"\r\nSELECT\r\n", b"\r\nAUTH\r\n")
+        return b"+OK\r\n" if any(word in request for word in first) else b""
 
     def __enter__(self) -> Self:
         return self

@@ -22,7 +22,7 @@ def run(directory: Path, short: bool) -> Figures:
         directory, down_after=int(DOWN_AFTER * 1000), publish_period=500 if short else 2000
     ) as sentinels:
         resumed = []
-        with Load(sentinels.url, memories=8, timeout=8.0) as load:
+        with Load(sentinels.url, memories=8, timeout=8.0, configure=Load.replicated) as load:
             for number in range(failovers):
                 before = load.acknowledged
                 eventually(lambda b=before: load.acknowledged > b + 500, within=30)
@@ -46,7 +46,7 @@ def run(directory: Path, short: bool) -> Figures:
 
 PROGRAM = Program(
     "R3",
-    "Sentinel failovers, by kill -9 and by SIGSTOP in turn, down-after 2.5 s",
+    "Sentinel failovers, by kill -9 and by SIGSTOP in turn, down-after 2.5 s, writes replicated",
     "8 failovers: 0 lost, 0 doubled, order kept; resumed within 1 s of the promotion; "
     "slowest call within down-after + 2.5 s",
     run,

@@ -17,9 +17,12 @@ def run(directory: Path, short: bool) -> Figures:
     """Kill a primary, wait for its replica to take over, bring it back; the others go on."""
     figures = Figures()
     kills = 1 if short else 8
-    with Cluster(directory, replicas=1, node_timeout=1500) as cluster:
+    # Two replicas each: a primary that was just promoted has one to wait for.
+    with Cluster(directory, replicas=2, node_timeout=1500) as cluster:
         resumed, pace = [], []
-        with Load(cluster.url, memories=12, timeout=8.0) as load:
+        with Load(
+            cluster.url, memories=12, timeout=8.0, pause=0.005, configure=Load.replicated
+        ) as load:
             names = {writer.memory for writer in load.writers}
             for number in range(kills):
                 owners = {name: cluster.owner(load.prefix + name) for name in names}
@@ -55,7 +58,7 @@ def answers(load: Load, memories: set[str], since: float, until: float) -> int:
 
 PROGRAM = Program(
     "R4",
-    "primaries of a 6-node cluster killed (-9) in turn, node timeout 1.5 s",
+    "primaries of a 9-node cluster killed (-9) in turn, node timeout 1.5 s, writes replicated",
     "8 kills, 12 memories: 0 lost, 0 doubled, order kept, 0 errors shown; resumed within 1 s; "
     "healthy slots keep 80 % of their pace",
     run,

@@ -26,7 +26,7 @@ class Cluster:
 
     Args:
         directory: Where the processes keep their files.
-        replicas: Of each primary, 0 or 1.
+        replicas: Of each primary, 0, 1 or 2.
         tls: Speak nothing but TLS, with these certificates.
         node_timeout: Milliseconds of silence after which a node counts as down.
         settings: More settings of the nodes, such as `appendonly="yes"`.

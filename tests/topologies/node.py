@@ -108,7 +108,7 @@ class Node:
             raise AssertionError(msg)
         try:
             self.ask("PING")
-        except redis.ResponseError:  # it answers: it wants a password, or is loading
+        except (redis.ResponseError, redis.AuthenticationError):  # it answers
             return True
         except (redis.ConnectionError, redis.TimeoutError):
             return False
