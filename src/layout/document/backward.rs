@@ -11,22 +11,17 @@ use super::Element;
 pub struct Ending {
     /// Where the last elements are in the suffix, in order.
     pub(super) elements: Vec<Element>,
-    /// Whether they are all that the array has.
-    pub(super) complete: bool,
 }
 
 impl Ending {
-    /// Looks for the last `wanted` elements in the suffix of a document; `None` if more of it is
-    /// needed, or if it is no array.
+    /// Looks for the last `wanted` elements, or all, in the suffix of a document; `None` if more of
+    /// it is needed, or if it is no array.
     pub fn find(suffix: &[u8], wanted: usize) -> Option<Self> {
         let text = suffix.trim_ascii_end();
         let mut at = text.len().checked_sub(1).filter(|&last| text.get(last) == Some(&b']'))?;
         let (mut end, mut depth) = (at, 1_usize);
         let mut elements = Vec::new();
-        let complete = loop {
-            if elements.len() == wanted {
-                break false;
-            }
+        while elements.len() < wanted {
             at = at.checked_sub(1)?;
             match text.get(at)? {
                 b'"' => at = opening_quote(text, at)?,
@@ -37,7 +32,7 @@ impl Ending {
                     if !(first.is_empty() && elements.is_empty()) {
                         elements.push(first);
                     }
-                    break true;
+                    break;
                 }
                 b'{' => return None,
                 b',' if depth == 1 => {
@@ -46,19 +41,14 @@ impl Ending {
                 }
                 _ => {}
             }
-        };
+        }
         elements.reverse();
-        Some(Self { elements, complete })
+        Some(Self { elements })
     }
 
     /// Returns where the last element begins.
     pub fn last_start(&self) -> Option<usize> {
         self.elements.last().map(|element| element.start)
-    }
-
-    /// Returns whether the elements found are all that the array has.
-    pub fn is_complete(&self) -> bool {
-        self.complete
     }
 }
 
