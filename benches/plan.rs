@@ -11,9 +11,10 @@ use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_ma
 use redember::error::Result;
 use redember::keyspace::{Keyspace, MemoryId};
 use redember::layout::CHUNK_BYTES;
+use redember::layout::Layout;
 use redember::messages::{Limits, Messages};
 use redember::plan::Reply;
-use redember::store::{Mode, RedisStore, StoreOptions, Verb, Write, Writer};
+use redember::store::{Mode, RedisStore, StoreOptions, Ttl, Verb, Write, Writer};
 
 use data::{SIZES, conversation};
 
@@ -25,6 +26,7 @@ struct Rig {
 
 fn rig() -> Result<Rig> {
     let store = RedisStore::new(StoreOptions {
+        layout: Layout::Log,
         keyspace: Keyspace::new("redember:memories:")?,
         ttl: Some(std::time::Duration::from_secs(604_800)),
         refresh_on_load: false,
@@ -59,6 +61,7 @@ fn plans(criterion: &mut Criterion) {
             messages,
             if_revision: None,
             idempotency_key: None,
+            ttl: Ttl::Setting,
         };
         group.bench_function(BenchmarkId::from_parameter(size), |bencher| {
             bencher.iter(|| {

@@ -13,9 +13,10 @@ use std::time::{Duration, Instant};
 use criterion::Criterion;
 use redember::client::Client;
 use redember::keyspace::{Keyspace, MemoryId};
+use redember::layout::Layout;
 use redember::messages::{Limits, Messages};
 use redember::options::{ClientOptions, Endpoint, Topology};
-use redember::store::{Answer, Mode, RedisStore, Scan, StoreOptions, Verb, Write};
+use redember::store::{Answer, Mode, RedisStore, Scan, StoreOptions, Ttl, Verb, Write};
 
 use data::{SIZES, conversation};
 
@@ -61,6 +62,7 @@ impl Rig {
         let topology = Topology::Single(Endpoint::Unix(server.socket.clone()));
         let client = Client::new(ClientOptions { topology, ..ClientOptions::default() });
         let store = RedisStore::new(StoreOptions {
+            layout: Layout::Log,
             keyspace: Keyspace::new("bench:")?,
             ttl: Some(Duration::from_secs(604_800)),
             refresh_on_load: false,
@@ -85,7 +87,14 @@ impl Rig {
         messages: &Messages,
     ) -> redember::error::Result<Answer> {
         let (id, messages) = (id.clone(), messages.clone());
-        let write = Write { id, mode, messages, if_revision: None, idempotency_key: None };
+        let write = Write {
+            id,
+            mode,
+            messages,
+            if_revision: None,
+            idempotency_key: None,
+            ttl: Ttl::Setting,
+        };
         self.run(Verb::Write(write))
     }
 }
@@ -114,7 +123,7 @@ fn main() -> Outcome {
         criterion.bench_function(&format!("append_2/{size}"), |bencher| {
             bencher.iter(|| rig.write(Mode::Append, &grown, &turn));
         });
-        rig.run(Verb::Delete(grown))?;
+        rig.run(Verb::Delete(grown, None))?;
     }
     for index in 0..1000 {
         rig.write(Mode::Save, &MemoryId::new(&format!("listed-{index}"))?, &turn)?;

@@ -57,6 +57,8 @@ pub enum ErrorKind {
         /// Index of the first unreadable message, where one message is to blame.
         index: Option<usize>,
     },
+    /// The memory is stored in the other layout; nothing was written.
+    Layout,
     /// The file system refused an operation.
     Storage,
     /// The disk is full; the stored memory is as it was.

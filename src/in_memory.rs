@@ -7,9 +7,12 @@ use std::time::{Duration, Instant};
 use crate::call::Interrupt;
 use crate::error::Result;
 use crate::keyspace::MemoryId;
+use crate::layout::Layout;
 use crate::message::Message;
 use crate::messages::{Limits, Messages};
-use crate::store::{Answer, Info, Key, Keyed, Ledger, Mode, Verb, Write, Written, check_write};
+use crate::store::{
+    Answer, Info, Key, Keyed, Ledger, Mode, Ttl, Verb, Write, Written, check_write, conflict,
+};
 
 /// Writes between two sweeps of expired memories.
 const SWEEP_EVERY: u64 = 256;
@@ -67,9 +70,13 @@ impl InMemoryStore {
             Verb::Tail(id, count) => Answer::Messages(self.tail(&id, count)),
             Verb::Write(write) => Answer::Written(self.write(write)?),
             Verb::Pop(id) => Answer::Message(self.pop(&id)),
-            Verb::Delete(id) => {
+            Verb::Delete(id, if_revision) => {
                 let mut state = self.state();
-                let live = state.live(&id).is_some();
+                let actual = state.live(&id).map_or(0, |memory| memory.revision);
+                if if_revision.is_some_and(|expected| expected != actual) {
+                    return Err(conflict(actual));
+                }
+                let live = actual > 0;
                 state.memories.remove(&id);
                 Answer::Bool(live)
             }
@@ -80,7 +87,7 @@ impl InMemoryStore {
             Verb::Info(id) => Answer::Info(self.state().live(&id).map(|memory| memory.info())),
             Verb::Touch(id) => Answer::Bool(match self.state().live(&id) {
                 Some(memory) => {
-                    memory.deadline = self.deadline();
+                    memory.deadline = self.deadline(Ttl::Setting);
                     true
                 }
                 None => false,
@@ -95,8 +102,8 @@ impl InMemoryStore {
     }
 
     /// Returns when a memory expires that is written now.
-    fn deadline(&self) -> Option<Instant> {
-        self.options.ttl.and_then(|ttl| Instant::now().checked_add(ttl))
+    fn deadline(&self, ttl: Ttl) -> Option<Instant> {
+        ttl.or(self.options.ttl).and_then(|ttl| Instant::now().checked_add(ttl))
     }
 
     /// Returns the milliseconds on the clock of this store's ledgers.
@@ -108,7 +115,7 @@ impl InMemoryStore {
         let mut state = self.state();
         let memory = state.live(id)?;
         if self.options.refresh_on_load {
-            memory.deadline = self.deadline();
+            memory.deadline = self.deadline(Ttl::Setting);
         }
         let skipped = memory.messages.len().saturating_sub(count);
         Some(memory.messages.iter().skip(skipped).cloned().collect())
@@ -136,7 +143,7 @@ impl InMemoryStore {
         memory.messages.extend(added);
         memory.bytes += (write.messages.size() + write.messages.len()) as u64;
         memory.revision += 1;
-        memory.deadline = self.deadline();
+        memory.deadline = self.deadline(write.ttl);
         let (revision, count) = (memory.revision, memory.messages.len());
         if let Some(key) = key {
             memory.ledger.remember(Keyed::new(key, revision, count, now), now);
@@ -150,7 +157,7 @@ impl InMemoryStore {
         let message = memory.messages.pop()?;
         memory.bytes -= message.as_bytes().len() as u64 + 1;
         memory.revision += 1;
-        memory.deadline = self.deadline();
+        memory.deadline = self.deadline(Ttl::Setting);
         Some(message)
     }
 
@@ -192,7 +199,7 @@ impl Memory {
             revision: self.revision,
             ttl: self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())),
             bytes: self.bytes,
-            layout: "log",
+            layout: Layout::Log.name(),
         }
     }
 }
@@ -260,7 +267,7 @@ mod tests {
                         Verb::Write(Write { if_revision, idempotency_key, ..append(name, &texts) })
                     }
                     5..=7 => Verb::Pop(id(name)),
-                    8 => Verb::Delete(id(name)),
+                    8 => Verb::Delete(id(name), if_revision),
                     9 => Verb::Touch(id(name)),
                     10 => Verb::Load(id(name)),
                     11 => Verb::Page(crate::store::Scan::new(false)),

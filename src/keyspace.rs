@@ -35,6 +35,9 @@ impl fmt::Debug for MemoryId {
     }
 }
 
+/// What the keys of fences begin with (see `store::document`); none of them is a memory.
+pub(crate) const FENCE: &str = "redember-fence:";
+
 /// The keys of one prefix: `{prefix}{memory id}`, byte for byte.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Keyspace {
@@ -67,6 +70,9 @@ impl Keyspace {
     /// Returns the id of `key`, or `None` if no memory of this space can have that key.
     pub fn id<'a>(&self, key: &'a [u8]) -> Option<&'a str> {
         let id = key.strip_prefix(self.prefix.as_bytes())?;
+        if key.starts_with(FENCE.as_bytes()) {
+            return None;
+        }
         std::str::from_utf8(id).ok().filter(|id| !id.is_empty())
     }
 
@@ -115,6 +121,7 @@ mod tests {
         assert_eq!(space.id(b"app:"), None);
         assert_eq!(space.id(b"other:x"), None);
         assert_eq!(space.id(b"app:\xff"), None);
+        assert_eq!(Keyspace::new("redember").unwrap().id(b"redember-fence:{app:x}"), None);
     }
 
     #[test]

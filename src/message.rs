@@ -108,7 +108,7 @@ impl<'de> Deserialize<'de> for Fields<'de> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut members = Vec::with_capacity(4);
-                while let Some(Key(key)) = map.next_key()? {
+                while let Some(Text(key)) = map.next_key()? {
                     members.push((key, map.next_value()?));
                 }
                 Ok(Fields(members))
@@ -119,30 +119,30 @@ impl<'de> Deserialize<'de> for Fields<'de> {
     }
 }
 
-/// A member's name, borrowed from the text when it holds no escape.
-struct Key<'a>(Cow<'a, str>);
+/// A JSON string, borrowed from the text when it holds no escape.
+pub(crate) struct Text<'a>(pub(crate) Cow<'a, str>);
 
-impl<'de> Deserialize<'de> for Key<'de> {
+impl<'de> Deserialize<'de> for Text<'de> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
+        struct Borrowed;
 
-        impl<'de> Visitor<'de> for Text {
-            type Value = Key<'de>;
+        impl<'de> Visitor<'de> for Borrowed {
+            type Value = Text<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a string")
             }
 
             fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Key(Cow::Borrowed(text)))
+                Ok(Text(Cow::Borrowed(text)))
             }
 
             fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Key(Cow::Owned(text.to_owned())))
+                Ok(Text(Cow::Owned(text.to_owned())))
             }
         }
 
-        deserializer.deserialize_str(Text)
+        deserializer.deserialize_str(Borrowed)
     }
 }
 

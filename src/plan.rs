@@ -15,13 +15,13 @@ use crate::store::Answer;
 pub enum Command {
     /// A command and its arguments, as they are sent.
     Plain(Vec<Bytes>),
-    /// A constant script on one key.
+    /// A constant script on one memory.
     Script {
         /// The script.
         script: &'static Script,
-        /// Its only key.
+        /// The memory's key.
         key: Bytes,
-        /// Its arguments.
+        /// Its arguments; where the script takes a second key, that one first.
         args: Vec<Bytes>,
     },
 }
@@ -43,7 +43,7 @@ impl Command {
                 };
                 visit(&Bytes::from_static(name.as_bytes()));
                 visit(&Bytes::from_static(body.as_bytes()));
-                visit(&Bytes::from_static(b"1"));
+                visit(&Bytes::from_static(script.keys().as_bytes()));
                 visit(key);
                 args.iter().for_each(visit);
             }

@@ -14,6 +14,7 @@ from redember._chat import AsyncChatModel, ChatModel
 from redember._client import Client
 from redember._core import MemoryInfo, Message, Messages, WriteResult, __version__
 from redember._local import AsyncFileBackend, AsyncInMemoryBackend, FileBackend, InMemoryBackend
+from redember._migrate import Migration, MigrationStep, migrate
 from redember._options import RedisOptions
 from redember._protocols import AsyncMemoryBackend, MemoryBackend
 from redember._redis import AsyncRedisBackend, RedisBackend
@@ -35,6 +36,8 @@ __all__ = [
     "MemoryInfo",
     "Message",
     "Messages",
+    "Migration",
+    "MigrationStep",
     "RedemberError",
     "RedisBackend",
     "RedisOptions",
@@ -42,4 +45,5 @@ __all__ = [
     "WriteResult",
     "__version__",
     "errors",
+    "migrate",
 ]

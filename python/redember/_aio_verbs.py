@@ -5,9 +5,10 @@ from __future__ import annotations
 import builtins
 from collections.abc import AsyncIterator, Iterable
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from redember._core import AsyncStore, MemoryInfo, Message, Messages, WriteResult
+from redember._options import Duration, seconds
 
 __all__ = ["AsyncVerbs"]
 
@@ -34,7 +35,12 @@ class AsyncVerbs:
         return await self._store.load(memory_id)
 
     async def save(
-        self, memory_id: str, messages: Iterable[Any], *, if_revision: int | None = None
+        self,
+        memory_id: str,
+        messages: Iterable[Any],
+        *,
+        if_revision: int | None = None,
+        ttl: Duration | Literal["setting"] | None = "setting",
     ) -> WriteResult:
         """Put `messages` in the place of what is stored, and restart the time to live.
 
@@ -44,6 +50,8 @@ class AsyncVerbs:
             if_revision: The revision the memory must be at; 0 when it must not exist yet. A memory
                 that was deleted or has expired begins again at revision 1 when it is made anew,
                 so an old revision can fit the new memory; where that matters, take a new id.
+            ttl: How long the memory is to live from now, other than the backend's setting says;
+                `None` for ever. The next write without it goes by the setting again.
 
         Raises:
             InvalidMessageError: A message has no JSON form; nothing was sent.
@@ -51,7 +59,8 @@ class AsyncVerbs:
             ConflictError: The memory is at another revision; nothing was written.
             OutcomeUnknownError: The reply was lost and retries could not settle the outcome.
         """
-        return await self._store.save(memory_id, messages, if_revision)
+        given = None if ttl == "setting" else (None if ttl is None else seconds("ttl", ttl),)
+        return await self._store.save(memory_id, messages, if_revision, given)
 
     async def append(
         self,
@@ -101,9 +110,17 @@ class AsyncVerbs:
         """Take the last message away and return it, or `None` if there is none."""
         return await self._store.pop(memory_id)
 
-    async def delete(self, memory_id: str) -> bool:
-        """Delete the memory; return whether there was one."""
-        return await self._store.delete(memory_id)
+    async def delete(self, memory_id: str, *, if_revision: int | None = None) -> bool:
+        """Delete the memory; return whether there was one.
+
+        Args:
+            memory_id: Which memory.
+            if_revision: The revision the memory must be at.
+
+        Raises:
+            ConflictError: The memory is at another revision; it was not deleted.
+        """
+        return await self._store.delete(memory_id, if_revision)
 
     async def list(self) -> builtins.list[str]:
         """Return the ids of all memories, in no order, each once."""

@@ -135,7 +135,8 @@ class WriteResult:
     """What a write did.
 
     Attributes:
-        revision: The memory's revision after the write; one more on every write.
+        revision: The memory's revision after the write: one more on every write in the log layout,
+            in the document layout a number that stands for what is stored.
         count: How many messages the memory then held.
         replayed: Whether this write had been applied before, and changed nothing now.
     """
@@ -158,10 +159,11 @@ class MemoryInfo:
 
     Attributes:
         messages: How many messages it holds.
-        revision: One more on every write.
+        revision: One more on every write in the log layout; in the document layout a number that
+            stands for what is stored.
         ttl: Time left until it expires; `None` when it never does.
         bytes: Bytes of JSON that its messages take.
-        layout: Name of the layout it is stored in, `"log"`.
+        layout: Name of the layout it is stored in, `"log"` or `"document"`.
     """
 
     def __new__(
@@ -230,7 +232,11 @@ class Store:
     def load(self, memory_id: str) -> Messages | None: ...
     def tail(self, memory_id: str, n: int) -> Messages | None: ...
     def save(
-        self, memory_id: str, messages: Iterable[Any], if_revision: int | None
+        self,
+        memory_id: str,
+        messages: Iterable[Any],
+        if_revision: int | None,
+        ttl: tuple[float | None] | None,
     ) -> WriteResult: ...
     def append(
         self,
@@ -240,7 +246,7 @@ class Store:
         idempotency_key: str | None,
     ) -> WriteResult: ...
     def pop(self, memory_id: str) -> Message | None: ...
-    def delete(self, memory_id: str) -> bool: ...
+    def delete(self, memory_id: str, if_revision: int | None) -> bool: ...
     def exists(self, memory_id: str) -> bool: ...
     def count(self, memory_id: str) -> int: ...
     def info(self, memory_id: str) -> MemoryInfo | None: ...
@@ -257,7 +263,11 @@ class AsyncStore:
     def load(self, memory_id: str) -> Future[Messages | None]: ...
     def tail(self, memory_id: str, n: int) -> Future[Messages | None]: ...
     def save(
-        self, memory_id: str, messages: Iterable[Any], if_revision: int | None
+        self,
+        memory_id: str,
+        messages: Iterable[Any],
+        if_revision: int | None,
+        ttl: tuple[float | None] | None,
     ) -> Future[WriteResult]: ...
     def append(
         self,
@@ -267,7 +277,7 @@ class AsyncStore:
         idempotency_key: str | None,
     ) -> Future[WriteResult]: ...
     def pop(self, memory_id: str) -> Future[Message | None]: ...
-    def delete(self, memory_id: str) -> Future[bool]: ...
+    def delete(self, memory_id: str, if_revision: int | None) -> Future[bool]: ...
     def exists(self, memory_id: str) -> Future[bool]: ...
     def count(self, memory_id: str) -> Future[int]: ...
     def info(self, memory_id: str) -> Future[MemoryInfo | None]: ...
@@ -281,6 +291,7 @@ def redis_store(
     client: Client,
     *,
     prefix: str,
+    layout: str,
     ttl: float | None,
     refresh_on_load: bool,
     message_limit: int,
@@ -289,6 +300,7 @@ def redis_store(
 def file_store(
     path: str,
     *,
+    layout: str,
     ttl: float | None,
     refresh_on_load: bool,
     timeout: float,
@@ -302,6 +314,20 @@ def memory_store(
     message_limit: int,
     conversation_limit: int,
 ) -> Store: ...
+def to_document(messages: Iterable[Any], *, indent: bool = False) -> bytes:
+    """Return messages as a document: the JSON array that the Go library go-deep-agent writes.
+
+    Raises:
+        InvalidMessageError: A document cannot hold a message; `.path` says where.
+    """
+
+def from_document(document: bytes) -> Messages:
+    """Return the messages of a document.
+
+    Raises:
+        CorruptError: It cannot be read.
+    """
+
 def to_async(store: Store) -> AsyncStore:
     """Return the same store with awaitable verbs."""
 

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Self
 
 from redember._aio_verbs import AsyncVerbs
 from redember._checks import checked_path
 from redember._core import Store, file_store, memory_store, to_async
-from redember._options import DEFAULT_TTL, Duration, seconds, store_settings
+from redember._options import (
+    DEFAULT_TTL,
+    Duration,
+    check_layout,
+    seconds,
+    store_settings,
+)
 from redember._verbs import Verbs
 from redember.errors import InvalidArgumentError
 
@@ -34,20 +41,38 @@ class _Files:
         self,
         path: str | os.PathLike[str] | None = None,
         *,
+        layout: str = "log",
         ttl: Duration | None = DEFAULT_TTL,
         ttl_refresh_on_load: bool = False,
         timeout: Duration = 5.0,
         max_message_bytes: int = 16 << 20,
         max_conversation_bytes: int = 256 << 20,
     ) -> None:
+        check_layout(layout)
+        if layout == "document":
+            if ttl not in {None, DEFAULT_TTL}:
+                msg = "a file in the document layout lives until it is deleted; leave ttl out"
+                raise InvalidArgumentError(msg)
+            ttl = None
         self.path = _directory("~/.redember/memories" if path is None else path)
+        self.layout = layout
         settings = store_settings(
             ttl=ttl,
             ttl_refresh_on_load=ttl_refresh_on_load,
             max_message_bytes=max_message_bytes,
             max_conversation_bytes=max_conversation_bytes,
         )
-        self._adopt(file_store(str(self.path), timeout=seconds("timeout", timeout), **settings))
+        span = seconds("timeout", timeout)
+        self._adopt(file_store(str(self.path), layout=layout, timeout=span, **settings))
+
+    @classmethod
+    def go_deep_agent(cls, path: str | os.PathLike[str] | None = None) -> Self:
+        """Make a backend that shares its files with programs on the Go library go-deep-agent.
+
+        Args:
+            path: The directory. Default: `~/.go-deep-agent/memories`, that library's own.
+        """
+        return cls("~/.go-deep-agent/memories" if path is None else path, layout="document")
 
     def _adopt(self, store: Store) -> None:
         raise NotImplementedError  # both backends say which of the two stores they drive
@@ -58,7 +83,7 @@ class _Files:
 
 
 class FileBackend(_Files, Verbs):
-    """Memories in files, one JSON-Lines file each; needs no server.
+    """Memories in files, one each; needs no server.
 
     A write is on the disk when its call returns. Several processes may share the directory, on a
     local file system; the files are readable by their owner alone.
@@ -66,6 +91,8 @@ class FileBackend(_Files, Verbs):
     Args:
         path: The directory; made at the first write. A leading `~` is the home directory.
             Default: `~/.redember/memories`.
+        layout: How memories are written: `"log"`, or `"document"`, one `<id>.json` each, for a Go
+            program to share them. Documents have no time to live and no idempotency keys.
         ttl: How long a memory lives after its last write; `None` for ever. Default 7 days.
         ttl_refresh_on_load: Whether reading a memory restarts its time to live too.
         timeout: Seconds that a call waits for another process to finish its write.

@@ -16,7 +16,9 @@ __all__ = [
     "DEFAULT_PREFIX",
     "DEFAULT_TTL",
     "Duration",
+    "GO_PREFIX",
     "RedisOptions",
+    "check_layout",
     "check_options",
     "seconds",
     "store_settings",
@@ -24,7 +26,8 @@ __all__ = [
 
 DEFAULT_PREFIX: Final = "redember:memories:"
 DEFAULT_TTL: Final = timedelta(days=7)
-LAYOUTS: Final = ("log",)
+GO_PREFIX: Final = "go-deep-agent:memories:"
+LAYOUTS: Final = ("log", "document")
 DURABILITIES: Final = ("ack", "replicated")
 
 Duration = timedelta | float | str
@@ -90,7 +93,7 @@ class RedisOptions:
         prefix: What every key begins with; the key of a memory is `prefix + id`.
         ttl: How long a memory lives after its last write; `None` for ever. Default 7 days.
         ttl_refresh_on_load: Whether reading a memory restarts its time to live too.
-        layout: How memories are stored: `"log"`.
+        layout: How memories are written: `"log"`, or `"document"` for a Go program to share them.
         pool_size: How many connections to a server blocking calls may hold at once.
         timeout: Seconds that one call may take, connecting and retries included.
         protocol: RESP version, 2 or 3.
@@ -147,10 +150,7 @@ class RedisOptions:
             max_message_bytes=self.max_message_bytes,
             max_conversation_bytes=self.max_conversation_bytes,
         )
-        check_text("layout", self.layout)
-        if self.layout not in LAYOUTS:
-            msg = f"layout must be one of {', '.join(LAYOUTS)}, got {self.layout[:40]!r}"
-            raise InvalidArgumentError(msg)
+        check_layout(self.layout)
         check_whole("pool_size", self.pool_size, 1, 1 << 16)
         seconds("timeout", self.timeout)
         check_whole("protocol", self.protocol, 2, 3)
@@ -245,4 +245,16 @@ def check_options(options: object) -> None:
     """
     if not isinstance(options, RedisOptions):
         msg = f"options must be RedisOptions, got {type(options).__name__}"
+        raise InvalidArgumentError(msg)
+
+
+def check_layout(layout: object) -> None:
+    """Check that there is such a layout.
+
+    Raises:
+        InvalidArgumentError: There is none.
+    """
+    check_text("layout", layout)
+    if layout not in LAYOUTS:
+        msg = f"layout must be one of {', '.join(LAYOUTS)}, got {str(layout)[:40]!r}"
         raise InvalidArgumentError(msg)

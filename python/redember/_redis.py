@@ -12,7 +12,15 @@ from redember._checks import check_text
 from redember._client import Client, connections, default_options, parsed
 from redember._core import Client as Connections
 from redember._core import Store, redis_store, to_async
-from redember._options import Credentials, Duration, RedisOptions, check_options, store_settings
+from redember._options import (
+    DEFAULT_PREFIX,
+    GO_PREFIX,
+    Credentials,
+    Duration,
+    RedisOptions,
+    check_options,
+    store_settings,
+)
 from redember._verbs import Verbs
 from redember.errors import InvalidArgumentError
 
@@ -43,7 +51,10 @@ class _Configured:
             max_message_bytes=options.max_message_bytes,
             max_conversation_bytes=options.max_conversation_bytes,
         )
-        self._adopt(redis_store(self._connections, prefix=options.prefix, **settings))
+        store = redis_store(
+            self._connections, prefix=options.prefix, layout=options.layout, **settings
+        )
+        self._adopt(store)
 
     def _adopt(self, store: Store) -> None:
         raise NotImplementedError  # both backends say which of the two stores they drive
@@ -72,6 +83,20 @@ class _Configured:
             msg = f"client must be a redember.Client, got {type(client).__name__}"
             raise InvalidArgumentError(msg)
         return cls._of(client.options, client)
+
+    @classmethod
+    def go_deep_agent(cls, addr_or_url: str | None = None) -> Self:
+        """Make a backend that shares its memories with programs on the Go library go-deep-agent.
+
+        Layout `"document"`, prefix `go-deep-agent:memories:` unless the URL names another, and 7
+        days to live: what that library uses.
+
+        Args:
+            addr_or_url: Where the server is, as for the class itself.
+        """
+        options = default_options() if addr_or_url is None else parsed(addr_or_url)
+        prefix = GO_PREFIX if options.prefix == DEFAULT_PREFIX else options.prefix
+        return cls._of(dataclasses.replace(options, layout="document", prefix=prefix), None)
 
     @property
     def options(self) -> RedisOptions:
@@ -170,7 +195,10 @@ class _Configured:
         return self._changed(prefix=f"{prefix}@{quote(name, safe='')}:")
 
     def with_layout(self, layout: str) -> Self:
-        """Return a copy that stores memories in `layout`: `"log"`."""
+        """Return a copy that writes memories in `layout`: `"log"`, or `"document"` to share with Go.
+
+        It reads either; writing to a memory in the other layout raises `LayoutError`.
+        """
         return self._changed(layout=layout)
 
     def _changed(self, **changes: Any) -> Self:

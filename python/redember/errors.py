@@ -22,6 +22,7 @@
         ├── PermissionDeniedError (PermissionError)  an access rule forbids a command that is needed
         ├── TlsError (ConnectionError)           a TLS connection could not be made
         ├── CorruptError (ValueError)            what is stored cannot be read; `.index` says which
+        ├── LayoutError                          the memory is stored in the other layout
         ├── StorageError (OSError)               the file system refused an operation
         │   └── StorageFullError                 the disk is full
         └── ClosedError                          the backend was closed
@@ -46,6 +47,7 @@ __all__ = [
     "InsecureTlsWarning",
     "InvalidArgumentError",
     "InvalidMessageError",
+    "LayoutError",
     "LongMemoryIdRequiredError",
     "NotEnoughReplicasError",
     "OutcomeUnknownError",
@@ -209,6 +211,14 @@ class CorruptError(BackendError, ValueError):
     """
 
     index: int | None = None
+
+
+class LayoutError(BackendError):
+    """The memory is stored in the other layout; nothing was written.
+
+    Reading finds out by itself what is stored. Writing never converts: write with a backend of the
+    layout that is there, or copy the memory elsewhere with `redember.migrate`.
+    """
 
 
 class StorageError(BackendError, OSError):

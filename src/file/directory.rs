@@ -89,6 +89,11 @@ impl<'a> Directory<'a> {
         Ok(Some(File::from(fd)))
     }
 
+    /// Returns whether there is a file of that name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+    }
+
     /// Makes a new file that only its owner may read.
     pub(super) fn make_file(&self, name: &str) -> io::Result<File> {
         let flags =

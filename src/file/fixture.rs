@@ -8,9 +8,10 @@ use tempfile::TempDir;
 use super::{FileOptions, FileStore, names};
 use crate::error::ErrorKind;
 use crate::keyspace::MemoryId;
+use crate::layout::Layout;
 use crate::message::Message;
 use crate::messages::{Limits, Messages};
-use crate::store::{Answer, Info, Mode, Verb, Write, Written};
+use crate::store::{Answer, Info, Mode, Ttl, Verb, Write, Written};
 
 pub(crate) const WEEK: Duration = Duration::from_secs(7 * 86400);
 
@@ -26,7 +27,14 @@ pub(crate) fn messages(texts: &[&str]) -> Messages {
 pub(crate) fn save(name: &str, texts: &[&str]) -> Write {
     let messages = messages(texts);
     let mode = Mode::Save;
-    Write { id: id(name), mode, messages, if_revision: None, idempotency_key: None }
+    Write {
+        id: id(name),
+        mode,
+        messages,
+        if_revision: None,
+        idempotency_key: None,
+        ttl: Ttl::Setting,
+    }
 }
 
 pub(crate) fn append(name: &str, texts: &[&str]) -> Write {
@@ -48,6 +56,7 @@ impl Fixture {
         let root = tempfile::tempdir().unwrap();
         let mut options = FileOptions {
             directory: root.path().join("memories"),
+            layout: Layout::Log,
             ttl: Some(WEEK),
             refresh_on_load: false,
             lock_timeout: Duration::from_secs(60),

@@ -11,7 +11,7 @@ use super::session::{Session, now};
 use crate::error::{ErrorKind, Result};
 use crate::keyspace::MemoryId;
 use crate::messages::Messages;
-use crate::store::{Key, Keyed};
+use crate::store::{Key, Keyed, Ttl};
 
 /// A file is rewritten when it is larger than twice its messages and this much: the line of keys,
 /// which is no message, can take 28 KiB.
@@ -39,6 +39,7 @@ pub(super) struct Change {
     /// 0 for a touch, which is no write to those who count them.
     pub(super) revisions: u64,
     pub(super) key: Option<Key>,
+    pub(super) ttl: Ttl,
 }
 
 impl<'a> Held<'a> {
@@ -91,7 +92,7 @@ impl Session<'_> {
             revision,
             count,
             bytes: left.saturating_add(body.messages),
-            expires: self.expiry(),
+            expires: self.expiry(change.ttl),
             change: change.count,
             keys: if keys.is_empty() { before.keys } else { start + body.messages },
             start,
@@ -281,7 +282,7 @@ mod tests {
             }
             assert_eq!(fs::read(fixture.path("a")).unwrap(), damaged);
         }
-        assert!(matches!(fixture.apply(Verb::Delete(id("a"))), Answer::Bool(true)));
+        assert!(matches!(fixture.apply(Verb::Delete(id("a"), None)), Answer::Bool(true)));
     }
 
     #[test]

@@ -61,6 +61,7 @@
 
 mod anew;
 mod directory;
+mod document;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod format;
@@ -74,6 +75,7 @@ mod read;
 mod session;
 mod suffix;
 mod sweep;
+mod temporary;
 mod torn;
 mod write;
 
@@ -82,6 +84,7 @@ use std::time::{Duration, Instant};
 
 use crate::call::Interrupt;
 use crate::error::{CallReport, ErrorKind, Result};
+use crate::layout::Layout;
 use crate::messages::Limits;
 use crate::store::{Answer, Verb};
 
@@ -97,7 +100,10 @@ pub struct FileOptions {
     /// Where the files are. Made at the first write, for its owner alone; one that other users
     /// can write to is refused.
     pub directory: PathBuf,
+    /// How it writes memories.
+    pub layout: Layout,
     /// Time to live, restarted on every write; `None` keeps memories until they are deleted.
+    /// Documents are always kept: their format has no place for a time.
     pub ttl: Option<Duration>,
     /// Whether a load restarts the time to live too, where that moves it by a thousandth or more.
     pub refresh_on_load: bool,
@@ -150,20 +156,46 @@ impl FileStore {
     fn answer(&self, verb: Verb, patience: Patience) -> Result<Answer> {
         let session = Session { options: &self.options, notices: &self.notices, patience };
         Ok(match verb {
-            Verb::Load(id) => Answer::Messages(session.tail(&id, usize::MAX)?),
-            Verb::Tail(id, count) => Answer::Messages(session.tail(&id, count)?),
-            Verb::Exists(id) => Answer::Bool(session.info(&id)?.is_some()),
-            Verb::Count(id) => Answer::Count(session.info(&id)?.map_or(0, |info| info.messages)),
-            Verb::Info(id) => Answer::Info(session.info(&id)?),
-            Verb::Page(scan) => Answer::Page(session.page(&scan)?),
+            Verb::Load(id) => Answer::Messages(session.read_either(&id, usize::MAX)?),
+            Verb::Tail(id, count) => Answer::Messages(session.read_either(&id, count)?),
+            Verb::Exists(id) => Answer::Bool(session.info_of_either(&id)?.is_some()),
+            Verb::Count(id) => {
+                Answer::Count(session.info_of_either(&id)?.map_or(0, |info| info.messages))
+            }
+            Verb::Info(id) => Answer::Info(session.info_of_either(&id)?),
+            Verb::Page(scan) => {
+                Answer::Page(scan.take_only_page().then(|| session.ids()).transpose()?)
+            }
             Verb::Write(write) => {
-                let written = session.write(&write)?;
+                session.check_layout(&write.id)?;
+                let written = match self.options.layout {
+                    Layout::Log => session.write(&write)?,
+                    Layout::Document => session.write_document(&write)?,
+                };
                 self.sweep.after_write(&self.options.directory);
                 Answer::Written(written)
             }
-            Verb::Pop(id) => Answer::Message(session.pop(&id)?),
-            Verb::Touch(id) => Answer::Bool(session.touch(&id)?),
-            Verb::Delete(id) => Answer::Bool(session.delete(&id)?),
+            Verb::Pop(id) => {
+                session.check_layout(&id)?;
+                Answer::Message(match self.options.layout {
+                    Layout::Log => session.pop(&id)?,
+                    Layout::Document => session.pop_document(&id)?,
+                })
+            }
+            Verb::Touch(id) => {
+                session.check_layout(&id)?;
+                Answer::Bool(match self.options.layout {
+                    Layout::Log => session.touch(&id)?,
+                    Layout::Document => session.has_document(&id)?,
+                })
+            }
+            Verb::Delete(id, if_revision) => {
+                session.check_layout(&id)?;
+                Answer::Bool(match self.options.layout {
+                    Layout::Log => session.delete(&id, if_revision)?,
+                    Layout::Document => session.delete_document(&id, if_revision)?,
+                })
+            }
             Verb::Ping => {
                 Directory::check(&self.options.directory)?;
                 Answer::Done
@@ -186,7 +218,7 @@ mod tests {
         assert_eq!(fixture.load("a"), None);
         assert_eq!(fixture.info("a"), None);
         assert!(fixture.list().is_empty());
-        for verb in [Verb::Touch(id("a")), Verb::Delete(id("a")), Verb::Exists(id("a"))] {
+        for verb in [Verb::Touch(id("a")), Verb::Delete(id("a"), None), Verb::Exists(id("a"))] {
             assert!(matches!(fixture.apply(verb), Answer::Bool(false)));
         }
         assert!(matches!(fixture.apply(Verb::Pop(id("a"))), Answer::Message(None)));
@@ -236,7 +268,7 @@ mod tests {
         let written = fixture.write(Write { if_revision: Some(0), ..append("a", &["new"]) });
         assert_eq!((written.revision, written.count), (1, 1));
         eventually(|| fixture.load("a").is_none());
-        assert!(matches!(fixture.apply(Verb::Delete(id("a"))), Answer::Bool(false)));
+        assert!(matches!(fixture.apply(Verb::Delete(id("a"), None)), Answer::Bool(false)));
         assert!(!fixture.path("a").exists());
     }
 

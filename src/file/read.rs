@@ -12,14 +12,16 @@ use std::time::Duration;
 use rustix::fs::{FileType, OFlags};
 
 use super::directory::Directory;
+use super::document;
 use super::lock::lock;
 use super::log::{Log, Record};
 use super::names::{Named, decode, encode};
 use super::session::{Session, now};
 use crate::error::{ErrorKind, Result};
 use crate::keyspace::MemoryId;
+use crate::layout::Layout;
 use crate::messages::Messages;
-use crate::store::{Info, Scan};
+use crate::store::{Info, Ttl};
 
 impl Session<'_> {
     /// Reads the last `count` messages of a memory.
@@ -44,18 +46,15 @@ impl Session<'_> {
                 revision: commit.revision,
                 ttl: commit.expires.map(left),
                 bytes: commit.bytes,
-                layout: "log",
+                layout: Layout::Log.name(),
             })
         })
     }
 
-    /// Returns every id, in order, on the only page.
-    pub(super) fn page(&self, scan: &Scan) -> Result<Option<Vec<String>>> {
-        if !scan.take_only_page() {
-            return Ok(None);
-        }
+    /// Returns every id, in order, each once.
+    pub(super) fn ids(&self) -> Result<Vec<String>> {
         let Some(directory) = Directory::open(&self.options.directory)? else {
-            return Ok(Some(Vec::new()));
+            return Ok(Vec::new());
         };
         let mut ids = Vec::new();
         for entry in directory.entries()? {
@@ -64,10 +63,15 @@ impl Session<'_> {
             let name = entry.file_name().to_str().unwrap_or_default();
             if regular {
                 ids.extend(listed(&directory, name)?.map(|id| id.as_str().to_owned()));
+                // In a directory of logs, a JSON file is somebody else's.
+                if self.options.layout == Layout::Document {
+                    ids.extend(document::id(name).map(|id| id.as_str().to_owned()));
+                }
             }
         }
         ids.sort_unstable();
-        Ok(Some(ids))
+        ids.dedup();
+        Ok(ids)
     }
 
     /// Reads from a memory that is there and has not expired.
@@ -101,7 +105,7 @@ impl Session<'_> {
     /// Returns whether a refresh would move the expiry by a thousandth of the time to live: one
     /// that moves it less is not worth a write to the disk on each load.
     fn is_worth_refreshing(&self, expires: Option<u64>) -> bool {
-        match (self.expiry(), expires) {
+        match (self.expiry(Ttl::Setting), expires) {
             (Some(after), Some(before)) => {
                 let ttl = after.saturating_sub(now());
                 after.saturating_sub(before) > ttl / 1000

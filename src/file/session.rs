@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::FileOptions;
 use super::lock::Patience;
 use super::notices::Notices;
+use crate::store::Ttl;
 
 /// One call.
 #[derive(Debug)]
@@ -16,8 +17,9 @@ pub(super) struct Session<'a> {
 
 impl Session<'_> {
     /// Returns when a memory expires that is written now.
-    pub(super) fn expiry(&self) -> Option<u64> {
-        let ttl = u64::try_from(self.options.ttl?.as_millis()).unwrap_or(u64::MAX);
+    pub(super) fn expiry(&self, ttl: Ttl) -> Option<u64> {
+        let ttl = ttl.or(self.options.ttl)?;
+        let ttl = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
         Some(now().saturating_add(ttl.max(1)))
     }
 }

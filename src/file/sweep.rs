@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use rustix::fs::{Dir, OFlags};
 
-use super::anew::TEMPORARY;
 use super::directory::Directory;
 use super::lock::Locked;
 use super::log::Log;
 use super::names::decode;
 use super::session::now;
+use super::temporary::TEMPORARY;
 use crate::error::Result;
 
 /// Writes between two steps of the sweep.

@@ -129,7 +129,7 @@ mod tests {
                 assert_damaged(&fixture, &added, &format!("added byte {byte} at {at}"));
             }
         }
-        assert!(matches!(fixture.apply(Verb::Delete(id("a"))), Answer::Bool(true)));
+        assert!(matches!(fixture.apply(Verb::Delete(id("a"), None)), Answer::Bool(true)));
         assert!(fixture.list().is_empty());
     }
 

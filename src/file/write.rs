@@ -11,8 +11,7 @@ use super::session::{Session, now};
 use crate::error::Result;
 use crate::keyspace::MemoryId;
 use crate::message::Message;
-use crate::messages::Messages;
-use crate::store::{Key, Keyed, Ledger, Mode, Write, Written, check_write};
+use crate::store::{Key, Keyed, Ledger, Mode, Write, Written, check_write, conflict};
 
 impl Session<'_> {
     /// Saves or appends.
@@ -38,7 +37,7 @@ impl Session<'_> {
                 return Ok(earlier);
             }
             if let (Some(held), Mode::Append) = (&live, write.mode) {
-                return self.append(held, &write.messages, key);
+                return self.append(held, write, key);
             }
             let (revision, count) = (revision.saturating_add(1), write.messages.len());
             if let Some(key) = &key {
@@ -49,7 +48,7 @@ impl Session<'_> {
                 messages: &write.messages,
                 ledger: &ledger,
                 revision,
-                expires: self.expiry(),
+                expires: self.expiry(write.ttl),
             };
             let written = match &locked {
                 Some(locked) => whole.replace(&directory, &name, locked).map(|()| true)?,
@@ -64,10 +63,11 @@ impl Session<'_> {
         }
     }
 
-    fn append(&self, held: &Held<'_>, messages: &Messages, key: Option<Key>) -> Result<Written> {
-        let count = i64::try_from(messages.len()).unwrap_or(i64::MAX);
-        let messages = messages.clone();
-        let change = Change { messages, count, revisions: 1, key, ..Change::default() };
+    fn append(&self, held: &Held<'_>, write: &Write, key: Option<Key>) -> Result<Written> {
+        let count = i64::try_from(write.messages.len()).unwrap_or(i64::MAX);
+        let messages = write.messages.clone();
+        let change =
+            Change { messages, count, revisions: 1, key, ttl: write.ttl, ..Change::default() };
         let commit = self.record(held, change)?;
         let count = usize::try_from(commit.count).unwrap_or(usize::MAX);
         Ok(Written { revision: commit.revision, count, replayed: false })
@@ -98,13 +98,18 @@ impl Session<'_> {
     }
 
     /// Deletes a memory, damaged or not; `false` if there was none.
-    pub(super) fn delete(&self, id: &MemoryId) -> Result<bool> {
-        let Some(directory) = Directory::open(&self.options.directory)? else { return Ok(false) };
+    pub(super) fn delete(&self, id: &MemoryId, if_revision: Option<u64>) -> Result<bool> {
+        let absent = || expect(if_revision, 0).map(|()| false);
+        let Some(directory) = Directory::open(&self.options.directory)? else { return absent() };
         let name = encode(id);
         let Some(locked) = lock(&directory, &name, OFlags::RDONLY, self.patience)? else {
-            return Ok(false);
+            return absent();
         };
         let held = Held::open(&directory, &name, id, &locked);
+        if if_revision.is_some() {
+            let commit = &held.as_ref().map_err(Clone::clone)?.last.commit;
+            expect(if_revision, if commit.is_expired(now()) { 0 } else { commit.revision })?;
+        }
         let expired = held.is_ok_and(|held| held.last.commit.is_expired(now()));
         let place = directory.place(&name);
         directory.unlink(&name).map_err(|error| place.fault("delete", error))?;
@@ -128,6 +133,14 @@ impl Session<'_> {
             return Ok(None);
         }
         change(self, held).map(Some)
+    }
+}
+
+/// Compares the revision that is there with the one that the caller expects.
+pub(super) fn expect(if_revision: Option<u64>, actual: u64) -> Result<()> {
+    match if_revision {
+        Some(expected) if expected != actual => Err(conflict(actual)),
+        _ => Ok(()),
     }
 }
 

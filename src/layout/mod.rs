@@ -1,7 +1,9 @@
 //! How a conversation lies in Redis. No I/O here: bytes in, bytes out.
 //!
-//! `log` is one LIST: a header line, then chunks of JSON lines. See `docs/storage-format.md`.
+//! `log` is one LIST: a header line, then chunks of JSON lines. `document` is one STRING, a JSON
+//! array. See `docs/storage-format.md`.
 
+pub mod document;
 mod header;
 
 use bytes::Bytes;
@@ -10,6 +12,35 @@ pub use header::{Header, Open};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::messages::Messages;
+
+/// How a store writes its memories. It reads either layout.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Layout {
+    /// A header and chunks of messages: what this project is about.
+    #[default]
+    Log,
+    /// One JSON array, which a Go program can read and write too.
+    Document,
+}
+
+impl Layout {
+    /// Returns the one that this is not.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::Log => Self::Document,
+            Self::Document => Self::Log,
+        }
+    }
+
+    /// Returns the layout's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Log => "log",
+            Self::Document => "document",
+        }
+    }
+}
 
 /// A save writes chunks of about this many bytes, and small chunks are folded up to it.
 ///

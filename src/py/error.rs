@@ -15,6 +15,7 @@ mod classes {
     import_exception!(redember.errors, CorruptError);
     import_exception!(redember.errors, InvalidArgumentError);
     import_exception!(redember.errors, InvalidMessageError);
+    import_exception!(redember.errors, LayoutError);
     import_exception!(redember.errors, NotEnoughReplicasError);
     import_exception!(redember.errors, OutcomeUnknownError);
     import_exception!(redember.errors, OutcomeUnknownTimeoutError);
@@ -67,6 +68,7 @@ fn build(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
         ErrorKind::PermissionDenied => py.get_type::<classes::PermissionDeniedError>(),
         ErrorKind::Tls => py.get_type::<classes::TlsError>(),
         ErrorKind::Corrupt { .. } => py.get_type::<classes::CorruptError>(),
+        ErrorKind::Layout => py.get_type::<classes::LayoutError>(),
         ErrorKind::Storage => py.get_type::<classes::StorageError>(),
         ErrorKind::StorageFull => py.get_type::<classes::StorageFullError>(),
         ErrorKind::Closed => py.get_type::<classes::ClosedError>(),

@@ -2,6 +2,7 @@
 
 mod bridge;
 mod decode;
+mod document;
 mod encode;
 mod error;
 mod login;
@@ -18,6 +19,8 @@ use pyo3::prelude::*;
 mod _core {
     use pyo3::prelude::*;
 
+    #[pymodule_export]
+    use super::document::{from_document, to_document};
     #[pymodule_export]
     use super::message::PyMessage;
     #[pymodule_export]

@@ -17,9 +17,10 @@ use crate::error::{Error, Result};
 use crate::file::{FileOptions, FileStore};
 use crate::in_memory::{InMemoryOptions, InMemoryStore};
 use crate::keyspace::{Keyspace, MemoryId};
+use crate::layout::Layout;
 use crate::messages::Limits;
 use crate::options::{ClientOptions, Endpoint, Login, Protocol, Secret, TlsOptions, Topology};
-use crate::store::{Mode, RedisStore, Scan, StoreOptions, Verb, Write};
+use crate::store::{Mode, RedisStore, Scan, StoreOptions, Ttl, Verb, Write};
 
 /// Connections to servers.
 #[pyclass(frozen, name = "Client", module = "redember._core")]
@@ -132,11 +133,13 @@ pub(super) struct AsyncStore {
 
 /// Makes a store on a Redis server.
 #[pyfunction]
-#[pyo3(signature = (client, *, prefix, ttl, refresh_on_load, message_limit, conversation_limit))]
+#[pyo3(signature = (client, *, prefix, layout, ttl, refresh_on_load, message_limit, conversation_limit))]
+#[expect(clippy::too_many_arguments, reason = "settings, all keywords")]
 pub(super) fn redis_store(
     py: Python<'_>,
     client: &PyClient,
     prefix: &str,
+    layout: &str,
     ttl: Option<f64>,
     refresh_on_load: bool,
     message_limit: usize,
@@ -145,17 +148,20 @@ pub(super) fn redis_store(
     let limits = Limits { message: message_limit, conversation: conversation_limit };
     let keyspace = checked(py, Keyspace::new(prefix))?;
     let ttl = ttl.map(|ttl| span(py, ttl)).transpose()?;
-    let store = RedisStore::new(StoreOptions { keyspace, ttl, refresh_on_load, limits });
+    let layout = layout_named(py, layout)?;
+    let store = RedisStore::new(StoreOptions { keyspace, layout, ttl, refresh_on_load, limits });
     let backend = Backend::new(Place::Redis(client.client.clone(), store));
     Ok(Store { place: Handle { backend, login: client.login.clone() }, limits })
 }
 
 /// Makes a store in files.
 #[pyfunction]
-#[pyo3(signature = (path, *, ttl, refresh_on_load, timeout, message_limit, conversation_limit))]
+#[pyo3(signature = (path, *, layout, ttl, refresh_on_load, timeout, message_limit, conversation_limit))]
+#[expect(clippy::too_many_arguments, reason = "settings, all keywords")]
 pub(super) fn file_store(
     py: Python<'_>,
     path: PathBuf,
+    layout: &str,
     ttl: Option<f64>,
     refresh_on_load: bool,
     timeout: f64,
@@ -165,6 +171,7 @@ pub(super) fn file_store(
     let limits = Limits { message: message_limit, conversation: conversation_limit };
     let store = FileStore::new(FileOptions {
         directory: path,
+        layout: layout_named(py, layout)?,
         ttl: ttl.map(|ttl| span(py, ttl)).transpose()?,
         refresh_on_load,
         lock_timeout: span(py, timeout)?,
@@ -228,6 +235,7 @@ macro_rules! verbs {
                 memory_id: &Bound<'py, PyAny>,
                 messages: &Bound<'py, PyAny>,
                 if_revision: Option<&Bound<'py, PyAny>>,
+                ttl: Option<(Option<f64>,)>,
             ) -> PyResult<Bound<'py, PyAny>> {
                 let write = Write {
                     id: id(memory_id)?,
@@ -235,6 +243,7 @@ macro_rules! verbs {
                     messages: encode::messages(messages, self.limits)?,
                     if_revision: revision(if_revision)?,
                     idempotency_key: None,
+                    ttl: given_ttl(py, ttl)?,
                 };
                 $drive(py, &self.place, Verb::Write(write))
             }
@@ -253,6 +262,7 @@ macro_rules! verbs {
                     messages: encode::messages(messages, self.limits)?,
                     if_revision: revision(if_revision)?,
                     idempotency_key: key(idempotency_key)?,
+                    ttl: Ttl::Setting,
                 };
                 $drive(py, &self.place, Verb::Write(write))
             }
@@ -269,8 +279,10 @@ macro_rules! verbs {
                 &self,
                 py: Python<'py>,
                 memory_id: &Bound<'py, PyAny>,
+                if_revision: Option<&Bound<'py, PyAny>>,
             ) -> PyResult<Bound<'py, PyAny>> {
-                $drive(py, &self.place, Verb::Delete(id(memory_id)?))
+                let verb = Verb::Delete(id(memory_id)?, revision(if_revision)?);
+                $drive(py, &self.place, verb)
             }
 
             fn exists<'py>(
@@ -360,6 +372,20 @@ fn whole<T: for<'a, 'py> FromPyObject<'a, 'py>>(
         let error = Error::invalid(format!("{name} must be a whole number from 0 to 2**64 - 1"));
         exception(value.py(), &error)
     })
+}
+
+/// Takes a time to live that was given in a tuple of its own; without it the setting counts.
+fn given_ttl(py: Python<'_>, ttl: Option<(Option<f64>,)>) -> PyResult<Ttl> {
+    match ttl {
+        None => Ok(Ttl::Setting),
+        Some((ttl,)) => Ok(Ttl::Given(ttl.map(|ttl| span(py, ttl)).transpose()?)),
+    }
+}
+
+/// Takes the layout of that name.
+fn layout_named(py: Python<'_>, name: &str) -> PyResult<Layout> {
+    let known = [Layout::Log, Layout::Document].into_iter().find(|layout| layout.name() == name);
+    checked(py, known.ok_or_else(|| Error::invalid("layout must be log or document")))
 }
 
 fn span(py: Python<'_>, seconds: f64) -> PyResult<Duration> {

@@ -1,27 +1,4 @@
 -- The end of every write: remembers the lane, writes the header back, restarts the time to live.
-local now = redis.call('TIME')[1]
-if #lanes > 2048 and not known then
-  -- Drop entries whose time is over; then the oldest keys beyond 256, and the oldest lanes beyond
-  -- 256 that no write on its way can still need: those of the last minute stay, however many.
-  local entries, keys, writers = {}, 0, 0
-  for entry, kind, until_ in string.gmatch(lanes, '(;(.)[^;]+:(%d+))') do
-    if until_ - now >= 0 then
-      entries[#entries + 1] = { entry, kind, until_ - now }
-      if kind == 'i' then keys = keys + 1 else writers = writers + 1 end
-    end
-  end
-  local kept = {}
-  for _, entry in ipairs(entries) do
-    if entry[2] == 'i' and keys >= 256 then
-      keys = keys - 1
-    elseif entry[2] ~= 'i' and writers >= 256 and entry[3] < 540 then
-      writers = writers - 1
-    else
-      kept[#kept + 1] = entry[1]
-    end
-  end
-  lanes = table.concat(kept)
-end
 rev = rev + 1
 local header = 'redember:1 rev=' .. rev .. ' count=' .. count .. ' total=' .. total .. ' skip=' .. skip
   .. ' bytes=' .. bytes .. ' chunks=' .. chunks .. ' open=' .. run .. '/' .. run_bytes .. '/'

@@ -1,8 +1,7 @@
-//! The Lua scripts: constant texts, each on one key, each atomic.
+//! The Lua scripts: constant texts, each on one memory, each atomic.
 //!
 //! Ids and messages only ever travel as `KEYS` and `ARGV`, so nothing a user stores can become
-//! code. Every write to a `log` memory is one of these; a script looks at everything that can stop
-//! it (type, header, replay, expected revision) before its first write, since Redis rolls nothing
+//! code. Every write to a memory is one of these; a script looks at everything that can stop it (type, header, replay, expected revision) before its first write, since Redis rolls nothing
 //! back.
 
 use std::sync::LazyLock;
@@ -12,6 +11,7 @@ use std::sync::LazyLock;
 pub struct Script {
     source: String,
     digest: String,
+    keys: &'static str,
 }
 
 /// How a script is named on the wire.
@@ -27,7 +27,17 @@ impl Script {
     fn new(parts: &[&str]) -> Self {
         let source = parts.concat();
         let digest = redis::Script::new(&source).get_hash().to_owned();
-        Self { source, digest }
+        Self { source, digest, keys: "1" }
+    }
+
+    /// A script on a document and the fence beside it, which is the first of its arguments.
+    fn fenced(parts: &[&str]) -> Self {
+        Self { keys: "2", ..Self::new(parts) }
+    }
+
+    /// Returns how many of its arguments are keys, the memory's own among them.
+    pub fn keys(&self) -> &'static str {
+        self.keys
     }
 
     /// Returns the text that `EVAL` takes.
@@ -43,9 +53,9 @@ impl Script {
 
 /// Sizes that scripts and core must agree on: `CHUNK_BYTES` is [`crate::layout::CHUNK_BYTES`].
 const SIZES: &str = "local CHUNK_BYTES, FOLD_CHUNKS = 16384, 32\n";
-const OPEN: &str = include_str!("open.lua");
+const OPEN: &str = concat!(include_str!("open.lua"), include_str!("identity.lua"));
 const GO: &str = include_str!("go.lua");
-const CLOSE: &str = include_str!("close.lua");
+const CLOSE: &str = concat!(include_str!("prune.lua"), include_str!("close.lua"));
 
 /// Appends messages.
 pub static APPEND: LazyLock<Script> =
@@ -67,6 +77,39 @@ pub static TOUCH: LazyLock<Script> = LazyLock::new(|| Script::new(&[include_str!
 pub static INFO: LazyLock<Script> = LazyLock::new(|| Script::new(&[include_str!("info.lua")]));
 /// Reads the last messages.
 pub static TAIL: LazyLock<Script> = LazyLock::new(|| Script::new(&[include_str!("tail.lua")]));
+
+const DOCUMENT_OPEN: &str = concat!(
+    include_str!("document_revision.lua"),
+    include_str!("document_open.lua"),
+    include_str!("identity.lua")
+);
+const DOCUMENT_VERIFIED: &str = include_str!("document_verified.lua");
+const DOCUMENT_CLOSE: &str = concat!(include_str!("prune.lua"), include_str!("document_close.lua"));
+
+/// Appends messages to a document.
+pub static DOCUMENT_APPEND: LazyLock<Script> = LazyLock::new(|| {
+    let append = include_str!("document_append.lua");
+    Script::fenced(&[DOCUMENT_OPEN, DOCUMENT_VERIFIED, append, DOCUMENT_CLOSE])
+});
+/// Replaces a document.
+pub static DOCUMENT_SAVE: LazyLock<Script> = LazyLock::new(|| {
+    Script::fenced(&[DOCUMENT_OPEN, include_str!("document_save.lua"), DOCUMENT_CLOSE])
+});
+/// Takes the last message of a document away.
+pub static DOCUMENT_POP: LazyLock<Script> = LazyLock::new(|| {
+    let pop = include_str!("document_pop.lua");
+    Script::fenced(&[DOCUMENT_OPEN, DOCUMENT_VERIFIED, pop, DOCUMENT_CLOSE])
+});
+/// Deletes a document.
+pub static DOCUMENT_DELETE: LazyLock<Script> =
+    LazyLock::new(|| Script::fenced(&[DOCUMENT_OPEN, include_str!("document_delete.lua")]));
+/// Reads what is known of a document.
+pub static DOCUMENT_INFO: LazyLock<Script> = LazyLock::new(|| {
+    Script::fenced(&[include_str!("document_revision.lua"), include_str!("document_info.lua")])
+});
+/// Restarts the time to live of a document.
+pub static DOCUMENT_TOUCH: LazyLock<Script> =
+    LazyLock::new(|| Script::new(&[include_str!("document_touch.lua")]));
 
 #[cfg(test)]
 mod tests {

@@ -20,27 +20,8 @@ if line then
   if not rev or #rev > 15 or #count > 15 or #total > 15 or #skip > 15 or #bytes > 15
     or #chunks > 15 or #run > 15 or #run_bytes > 15 or #run_messages > 15 then
     answer = redis.error_reply('FOREIGN the list is not a redember memory of version 1')
-  else
-    -- Has this lane written before? Then this is that write again, a late one, or the next one.
-    local first = string.find(lanes, ';' .. lane .. ':', 1, true)
-    if first then
-      local seen, seen_rev, seen_count, after =
-        string.match(lanes, '^;[^:]+:([^:]+):(%d+):(%d+):%d+()', first)
-      if seen == token then
-        answer = { 1, tonumber(seen_rev), tonumber(seen_count) }
-      elseif string.sub(lane, 1, 1) == 'i' then
-        answer = { 4, tonumber(rev), tonumber(count) }
-      elseif tonumber(token) < tonumber(seen) then
-        answer = { 3, tonumber(rev), tonumber(count) }
-      end
-      known = true
-      lanes = string.sub(lanes, 1, first - 1) .. string.sub(lanes, after)
-    end
   end
 else
   rev, count, total, skip, bytes, chunks, run, run_bytes, run_messages = 0, 0, 0, 0, 0, 0, 0, 0, 0
   born, lanes, rest = lane .. ':' .. token, '', ''
-end
-if not answer and ARGV[5] ~= '-1' and tonumber(ARGV[5]) ~= tonumber(rev) then
-  answer = { 2, tonumber(rev), tonumber(count) }
 end

@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::Answer;
 use super::read::read_header;
+use super::write::conflict;
 use crate::error::Result;
 use crate::layout::Header;
 use crate::plan::{Command, Plan, Replies, Reply, Request, Step};
@@ -15,28 +16,41 @@ use crate::script;
 
 pub(super) struct Delete {
     key: Bytes,
+    if_revision: Option<u64>,
     request: Request,
 }
 
 impl Delete {
-    pub(super) fn new(key: Bytes) -> Self {
-        Self { request: Request::read([read_header(&key)]), key }
+    pub(super) fn new(key: Bytes, if_revision: Option<u64>) -> Self {
+        Self { request: Request::read([read_header(&key)]), key, if_revision }
     }
 
     fn read(&mut self, mut replies: Replies) -> Result<Step> {
         let Some(line) = replies.take()?.text()? else {
+            self.expect(0)?;
             return Ok(Step::Done(Answer::Bool(false)));
         };
         // A damaged memory of ours can be deleted, and one of a later version; nothing else.
         let born = match Header::parse(&line) {
-            Ok(header) => header.born.to_string(),
-            Err(_) if line.starts_with(b"redember:") => String::new(),
+            Ok(header) => {
+                self.expect(header.revision)?;
+                header.born.to_string()
+            }
+            Err(_) if self.if_revision.is_none() && line.starts_with(b"redember:") => String::new(),
             Err(error) => return Err(error),
         };
         let args = vec![line, born.into()];
         let key = self.key.clone();
         self.request = Request::write([Command::Script { script: &script::DELETE, key, args }]);
         Ok(Step::Again)
+    }
+
+    /// Compares the revision that is there with the one that the caller expects.
+    fn expect(&self, actual: u64) -> Result<()> {
+        match self.if_revision {
+            Some(expected) if expected != actual => Err(conflict(actual)),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -123,14 +123,22 @@ mod tests {
     use crate::keyspace::MemoryId;
     use crate::message::Message;
     use crate::messages::Messages;
-    use crate::store::Mode;
+    use crate::store::{Mode, Ttl};
 
     fn key(name: &str, message: &str) -> Key {
         let messages: Messages = [Message::from_json(message).unwrap()].into_iter().collect();
         let id = MemoryId::new("a").unwrap();
         let idempotency_key = Some(name.to_owned());
         let mode = Mode::Append;
-        Key::of(&Write { id, mode, messages, if_revision: None, idempotency_key }).unwrap()
+        Key::of(&Write {
+            id,
+            mode,
+            messages,
+            if_revision: None,
+            idempotency_key,
+            ttl: Ttl::Setting,
+        })
+        .unwrap()
     }
 
     #[test]

@@ -5,6 +5,8 @@
 
 mod answer;
 mod delete;
+mod detect;
+mod document;
 mod ledger;
 mod list;
 mod ownership;
@@ -15,12 +17,15 @@ mod write;
 mod writer;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use answer::{Answer, Info, Written};
+pub(crate) use detect::other_layout;
 pub(crate) use ledger::{Key, Keyed, Ledger, MAX_KEYS};
 pub use list::Scan;
 pub(crate) use redis_store::check_write;
 pub use redis_store::{RedisStore, StoreOptions};
+pub(crate) use write::conflict;
 pub use writer::{Lane, Writer};
 
 use crate::keyspace::MemoryId;
@@ -37,8 +42,8 @@ pub enum Verb {
     Write(Write),
     /// Takes the last message away.
     Pop(MemoryId),
-    /// Deletes the conversation.
-    Delete(MemoryId),
+    /// Deletes the conversation, if it is at the revision given.
+    Delete(MemoryId, Option<u64>),
     /// Asks whether there is such a conversation.
     Exists(MemoryId),
     /// Counts the messages.
@@ -66,6 +71,28 @@ pub struct Write {
     pub if_revision: Option<u64>,
     /// The caller's own name for this append: a second one with it changes nothing.
     pub idempotency_key: Option<String>,
+    /// How long the conversation is to live from now.
+    pub ttl: Ttl,
+}
+
+/// How long a memory lives after a write.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Ttl {
+    /// As long as the store's own setting says.
+    #[default]
+    Setting,
+    /// So long; `None` keeps it until it is deleted.
+    Given(Option<Duration>),
+}
+
+impl Ttl {
+    /// Returns the time to live where `setting` is the store's own.
+    pub(crate) fn or(self, setting: Option<Duration>) -> Option<Duration> {
+        match self {
+            Self::Setting => setting,
+            Self::Given(ttl) => ttl,
+        }
+    }
 }
 
 /// What a write does with its messages.
@@ -84,7 +111,7 @@ impl Verb {
             Self::Load(id)
             | Self::Tail(id, _)
             | Self::Pop(id)
-            | Self::Delete(id)
+            | Self::Delete(id, _)
             | Self::Exists(id)
             | Self::Count(id)
             | Self::Info(id)
@@ -102,7 +129,7 @@ impl Verb {
             Self::Write(Write { mode: Mode::Save, .. }) => "save",
             Self::Write(Write { mode: Mode::Append, .. }) => "append",
             Self::Pop(_) => "pop",
-            Self::Delete(_) => "delete",
+            Self::Delete(..) => "delete",
             Self::Exists(_) => "exists",
             Self::Count(_) => "count",
             Self::Info(_) => "info",

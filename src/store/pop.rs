@@ -71,7 +71,9 @@ impl Plan for Pop {
                 self.request = Request::read([read_last(&self.key, 1)]);
                 Ok(Step::Again)
             }
-            Status::Stale | Status::Reused(_) | Status::NotStaged => Err(stale()),
+            Status::Stale | Status::Reused(_) | Status::NotStaged | Status::NotCounted => {
+                Err(stale())
+            }
         }
     }
 }

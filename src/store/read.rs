@@ -15,10 +15,11 @@ const FIRST: Bytes = Bytes::from_static(b"0");
 const LAST: Bytes = Bytes::from_static(b"-1");
 
 /// Reads a whole memory in one round trip.
-pub(super) fn load(options: &StoreOptions, key: &Bytes) -> Box<dyn Plan> {
+pub(super) fn load(options: &StoreOptions, key: &Bytes, refresh: bool) -> Box<dyn Plan> {
     let limit = options.limits.conversation;
     let read = command("LRANGE", key, [FIRST, LAST]);
-    Once::boxed(refreshing(options, key, read), move |mut replies| {
+    let refresh = refresh.then(|| options.restart_ttl(key));
+    Once::boxed(refreshed(read, refresh), move |mut replies| {
         let elements = replies.take()?.texts()?;
         if elements.is_empty() {
             return Ok(Answer::Messages(None));
@@ -29,7 +30,7 @@ pub(super) fn load(options: &StoreOptions, key: &Bytes) -> Box<dyn Plan> {
     })
 }
 
-fn check_size(size: usize, limit: usize) -> Result<()> {
+pub(super) fn check_size(size: usize, limit: usize) -> Result<()> {
     if size <= limit {
         return Ok(());
     }
@@ -41,8 +42,14 @@ fn check_size(size: usize, limit: usize) -> Result<()> {
 }
 
 /// Reads the last `count` messages in one round trip, and little more of the memory than those.
-pub(super) fn tail(options: &StoreOptions, key: &Bytes, count: usize) -> Box<dyn Plan> {
-    Once::boxed(refreshing(options, key, read_last(key, count)), move |mut replies| {
+pub(super) fn tail(
+    options: &StoreOptions,
+    key: &Bytes,
+    count: usize,
+    refresh: bool,
+) -> Box<dyn Plan> {
+    let refresh = refresh.then(|| options.restart_ttl(key));
+    Once::boxed(refreshed(read_last(key, count), refresh), move |mut replies| {
         let elements = replies.take()?.texts()?;
         let found = !elements.is_empty();
         let read = || read_log_tail(elements, count).map(|(_, messages)| messages);
@@ -56,9 +63,8 @@ pub(super) fn read_last(key: &Bytes, count: usize) -> Command {
     Command::Script { script: &script::TAIL, key: key.clone(), args }
 }
 
-/// Adds the command that restarts the time to live, where reads do that.
-fn refreshing(options: &StoreOptions, key: &Bytes, read: Command) -> Request {
-    let refresh = options.refresh_on_load.then(|| options.restart_ttl(key));
+/// Adds the command that restarts the time to live, where a read does that.
+pub(super) fn refreshed(read: Command, refresh: Option<Command>) -> Request {
     Request::read([read].into_iter().chain(refresh))
 }
 

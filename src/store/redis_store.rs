@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::detect::Detect;
 use super::{Answer, Mode, Verb, Write, Writer};
-use super::{delete, list, pop, read, write};
+use super::{delete, document, list, pop, read, write};
 use crate::error::{Error, ErrorKind, Result};
-use crate::keyspace::{Keyspace, MemoryId};
+use crate::keyspace::Keyspace;
+use crate::layout::Layout;
 use crate::messages::{Limits, Messages};
 use crate::plan::{Command, Once, Plan, Replies, Request, Route};
 use crate::script;
@@ -18,6 +20,8 @@ use crate::script;
 pub struct StoreOptions {
     /// The keys it uses.
     pub keyspace: Keyspace,
+    /// How it writes memories.
+    pub layout: Layout,
     /// Time to live, restarted on every write; `None` keeps memories until they are deleted.
     pub ttl: Option<Duration>,
     /// Whether a load restarts the time to live too.
@@ -58,23 +62,76 @@ impl RedisStore {
     /// What can be told without asking the server: an argument that is not acceptable.
     pub fn plan(&self, verb: Verb, writer: &Arc<Writer>) -> Result<Box<dyn Plan>> {
         let options = &self.options;
-        let key = |id: &MemoryId| options.keyspace.key(id);
         Ok(match verb {
-            Verb::Load(id) => read::load(options, &key(&id)),
-            Verb::Tail(id, count) => read::tail(options, &key(&id), count),
-            Verb::Exists(id) => read::exists(&key(&id)),
-            Verb::Count(id) => read::count(&key(&id)),
-            Verb::Info(id) => read::info(&key(&id)),
-            Verb::Touch(id) => read::touch(options, &key(&id)),
-            Verb::Write(write) => {
-                check_write(&write, options.limits)?;
-                write::plan(options, key(&write.id), &write, writer)
+            Verb::Load(_) | Verb::Tail(..) | Verb::Exists(_) | Verb::Count(_) | Verb::Info(_) => {
+                self.plan_read(&verb)
             }
-            Verb::Pop(id) => Box::new(pop::Pop::new(options, key(&id), writer)),
-            Verb::Delete(id) => Box::new(delete::Delete::new(key(&id))),
+            Verb::Touch(_) | Verb::Write(_) | Verb::Pop(_) | Verb::Delete(..) => {
+                self.plan_write(verb, writer)?
+            }
             Verb::Page(scan) => list::page(&options.keyspace, scan),
             Verb::Ping => ping(),
         })
+    }
+
+    /// Returns the plan of a verb that reads one memory, in whichever layout it is.
+    fn plan_read(&self, verb: &Verb) -> Box<dyn Plan> {
+        let plan = |layout: Layout| {
+            let options = &self.options;
+            let key = verb.memory().map(|id| options.keyspace.key(id)).unwrap_or_default();
+            // A memory in the other layout is read, and otherwise left alone.
+            let refresh = options.refresh_on_load && layout == options.layout;
+            match (verb, layout) {
+                (Verb::Load(_), Layout::Log) => read::load(options, &key, refresh),
+                (Verb::Load(_), Layout::Document) => document::load(options, &key, refresh),
+                (Verb::Tail(_, count), Layout::Log) => read::tail(options, &key, *count, refresh),
+                (Verb::Tail(_, count), Layout::Document) => {
+                    document::tail(options, &key, *count, refresh)
+                }
+                (Verb::Count(_), Layout::Log) => read::count(&key),
+                (Verb::Count(_), Layout::Document) => document::count(&key),
+                (Verb::Info(_), Layout::Log) => read::info(&key),
+                (Verb::Info(_), Layout::Document) => document::info(&key),
+                (_, layout) => exists(&key, layout),
+            }
+        };
+        Detect::read(plan(self.options.layout), plan(self.options.layout.other()))
+    }
+
+    /// Returns the plan of a verb that changes one memory, which has to be in the store's layout.
+    fn plan_write(&self, verb: Verb, writer: &Arc<Writer>) -> Result<Box<dyn Plan>> {
+        let (options, layout) = (&self.options, self.options.layout);
+        let key = verb.memory().map(|id| options.keyspace.key(id)).unwrap_or_default();
+        let away = exists(&key, layout.other());
+        let home: Box<dyn Plan> = match (verb, layout) {
+            (Verb::Write(write), _) => {
+                check_write(&write, options.limits)?;
+                let options = StoreOptions { ttl: write.ttl.or(options.ttl), ..options.clone() };
+                match layout {
+                    Layout::Log => write::plan(&options, key, &write, writer),
+                    Layout::Document => document::write(&options, key, &write, writer)?,
+                }
+            }
+            (Verb::Pop(_), Layout::Log) => Box::new(pop::Pop::new(options, key, writer)),
+            (Verb::Pop(_), Layout::Document) => Box::new(document::Pop::new(options, key, writer)),
+            (Verb::Delete(_, if_revision), Layout::Log) => {
+                Box::new(delete::Delete::new(key, if_revision))
+            }
+            (Verb::Delete(_, if_revision), Layout::Document) => {
+                Box::new(document::Delete::new(options, key, if_revision, writer))
+            }
+            (_, Layout::Log) => read::touch(options, &key),
+            (_, Layout::Document) => document::touch(options, &key),
+        };
+        Ok(Detect::write(home, away, layout))
+    }
+}
+
+/// Returns the plan that asks whether there is a memory in `layout`.
+fn exists(key: &Bytes, layout: Layout) -> Box<dyn Plan> {
+    match layout {
+        Layout::Log => read::exists(key),
+        Layout::Document => document::exists(key),
     }
 }
 

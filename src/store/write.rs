@@ -33,7 +33,7 @@ pub(super) enum Identity {
 
 impl Identity {
     /// Returns the identity of `write` in the memory under `key`.
-    fn of(write: &Write, key: &Bytes, writer: &Arc<Writer>) -> Self {
+    pub(super) fn of(write: &Write, key: &Bytes, writer: &Arc<Writer>) -> Self {
         if let Some((lane, token)) = write.idempotency_key.as_deref().and_then(split_op_id) {
             let seconds = if lane.starts_with('i') { KEY_SECONDS } else { LANE_SECONDS };
             return Self::Given { lane: lane.into(), token: token.into(), seconds };
@@ -65,6 +65,15 @@ impl Identity {
             Self::Own(_) => LANE_SECONDS,
             Self::Given { seconds, .. } => seconds,
         }
+    }
+
+    /// Returns the identity by which the write can be repeated by hand. A lane of this process
+    /// rests from now on, so that no later write of it wipes out what tells the outcome.
+    pub(super) fn op_id(&mut self) -> String {
+        if let Self::Own(lane) = self {
+            lane.retire();
+        }
+        format!("{}:{}", self.lane(), self.token())
     }
 
     /// Returns the first five arguments of every script that writes.
@@ -207,7 +216,7 @@ impl Plan for WritePlan {
                     Status::Conflict(actual) => return Err(conflict(actual)),
                     Status::Stale => return Err(stale()),
                     Status::Reused(actual) => return Err(reused(actual)),
-                    Status::NotStaged => Stage::Whole,
+                    Status::NotStaged | Status::NotCounted => Stage::Whole,
                 }
             }
             // The transaction was refused: the whole write in one script says why, or succeeds.
@@ -218,13 +227,7 @@ impl Plan for WritePlan {
     }
 
     fn op_id(&mut self) -> Option<String> {
-        if let Identity::Own(lane) = &mut self.identity
-            && self.mode == Mode::Append
-        {
-            lane.retire();
-        }
-        let id = || format!("{}:{}", self.identity.lane(), self.identity.token());
-        (self.mode == Mode::Append).then(id)
+        (self.mode == Mode::Append).then(|| self.identity.op_id())
     }
 }
 
@@ -235,6 +238,8 @@ pub(super) enum Status {
     Stale,
     Reused(u64),
     NotStaged,
+    /// Only of a document: how many messages it has is not known.
+    NotCounted,
 }
 
 impl Status {
@@ -249,6 +254,7 @@ impl Status {
             3 => Ok(Self::Stale),
             4 => Ok(Self::Reused(revision)),
             6 => Ok(Self::NotStaged),
+            7 => Ok(Self::NotCounted),
             _ => Err(Error::corrupt("a redember script gave an answer of another version")),
         }
     }

@@ -17,10 +17,11 @@ use bytes::Bytes;
 use redember::client::Client;
 use redember::error::ErrorKind;
 use redember::keyspace::{Keyspace, MemoryId};
+use redember::layout::Layout;
 use redember::message::Message;
 use redember::messages::{Limits, Messages};
 use redember::options::{ClientOptions, Topology};
-use redember::store::{Answer, Mode, RedisStore, Scan, StoreOptions, Verb, Write, Written};
+use redember::store::{Answer, Mode, RedisStore, Scan, StoreOptions, Ttl, Verb, Write, Written};
 
 use server::Server;
 
@@ -39,6 +40,7 @@ impl Rig {
             ..ClientOptions::default()
         });
         let store = RedisStore::new(StoreOptions {
+            layout: Layout::Log,
             keyspace: Keyspace::new("test:").unwrap(),
             ttl: Some(Duration::from_secs(60)),
             refresh_on_load: false,
@@ -88,7 +90,7 @@ fn texts(messages: &Messages) -> Vec<String> {
 }
 
 fn write(mode: Mode, messages: Messages) -> Write {
-    Write { id: id(), mode, messages, if_revision: None, idempotency_key: None }
+    Write { id: id(), mode, messages, if_revision: None, idempotency_key: None, ttl: Ttl::Setting }
 }
 
 #[test]

@@ -113,7 +113,7 @@ def test_a_later_version_is_named(make: Maker, backend: Any) -> None:
 
 
 OTHER_TYPES: dict[str, Callable[[Any, bytes], Any]] = {
-    "string": lambda raw, key: raw.set(key, b'[{"role":"user"}]'),
+    "string": lambda raw, key: raw.set(key, b'{"role":"user"}'),
     "hash": lambda raw, key: raw.hset(key, "field", "value"),
     "set": lambda raw, key: raw.sadd(key, "member"),
     "sorted set": lambda raw, key: raw.zadd(key, {"member": 1}),

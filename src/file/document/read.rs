@@ -1,0 +1,51 @@
+//! Reads documents. A file is whole at any time, so no lock is needed.
+
+use std::io::Read;
+
+use rustix::fs::OFlags;
+
+use super::names::encode;
+use crate::error::Result;
+use crate::file::directory::Directory;
+use crate::file::session::Session;
+use crate::keyspace::MemoryId;
+use crate::layout::{Layout, document};
+use crate::messages::Messages;
+use crate::store::Info;
+
+impl Session<'_> {
+    /// Reads the last messages of a document.
+    pub(super) fn read_document(&self, id: &MemoryId, count: usize) -> Result<Option<Messages>> {
+        let value = self.document(id)?;
+        value.map(|value| document::read(&value).map(|all| all.last(count))).transpose()
+    }
+
+    pub(super) fn document_info(&self, id: &MemoryId) -> Result<Option<Info>> {
+        let Some(value) = self.document(id)? else { return Ok(None) };
+        Ok(Some(Info {
+            messages: document::read(&value)?.len(),
+            revision: document::revision(&value),
+            ttl: None,
+            bytes: value.len() as u64,
+            layout: Layout::Document.name(),
+        }))
+    }
+
+    pub(in crate::file) fn has_document(&self, id: &MemoryId) -> Result<bool> {
+        Ok(self.document(id)?.is_some())
+    }
+
+    /// Reads the file of a document, if there is one. In a directory of logs a JSON file is taken
+    /// for a document only if it begins like one: it may be anything.
+    fn document(&self, id: &MemoryId) -> Result<Option<Vec<u8>>> {
+        let Some(directory) = Directory::open(&self.options.directory)? else { return Ok(None) };
+        // An id that is too long for a document has none.
+        let Some(name) = encode(id) else { return Ok(None) };
+        let Some(mut file) = directory.open_file(&name, OFlags::RDONLY)? else { return Ok(None) };
+        let mut value = Vec::new();
+        let read = file.read_to_end(&mut value);
+        read.map_err(|error| directory.place(&name).fault("read", error))?;
+        let foreign = self.options.layout == Layout::Log && !document::looks_like(&value);
+        Ok((!foreign).then_some(value))
+    }
+}
