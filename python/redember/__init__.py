@@ -13,6 +13,7 @@ from redember._aio_agent import AsyncAgent
 from redember._chat import AsyncChatModel, ChatModel
 from redember._client import Client
 from redember._core import MemoryInfo, Message, Messages, WriteResult, __version__
+from redember._hooks import Hooks
 from redember._local import AsyncFileBackend, AsyncInMemoryBackend, FileBackend, InMemoryBackend
 from redember._options import RedisOptions
 from redember._protocols import AsyncMemoryBackend, MemoryBackend
@@ -30,6 +31,7 @@ __all__ = [
     "ChatModel",
     "Client",
     "FileBackend",
+    "Hooks",
     "InMemoryBackend",
     "MemoryBackend",
     "MemoryInfo",

@@ -5,8 +5,12 @@
     │   ├── InvalidMessageError                  a message cannot be stored; `.path` says where
     │   └── TooLargeError                        a message or conversation is over its limit
     ├── AgentError                               an agent is not set up for what was asked
-    │   └── LongMemoryIdRequiredError            no `with_long_memory(id)` was given
+    │   ├── LongMemoryIdRequiredError            no `with_long_memory(id)` was given
+    │   ├── MemoryBusyError                      another turn holds the memory's lease
+    │   └── ToolRoundsExceededError              the model went on calling tools
+    ├── MemoryNotSavedWarning (UserWarning)      as the next, where it was asked not to be raised
     └── BackendError                             a call on a backend failed
+        ├── MemoryNotSavedError                  an agent could not store a turn; `.answer`
         ├── UnavailableError (ConnectionError)   not applied: the server could not be reached
         │   └── UnavailableTimeoutError          ... before the deadline; also DeadlineExceededError
         ├── OutcomeUnknownError (ConnectionError)  a write was sent and its reply never came
@@ -47,6 +51,9 @@ __all__ = [
     "InvalidArgumentError",
     "InvalidMessageError",
     "LongMemoryIdRequiredError",
+    "MemoryBusyError",
+    "MemoryNotSavedError",
+    "MemoryNotSavedWarning",
     "NotEnoughReplicasError",
     "OutcomeUnknownError",
     "OutcomeUnknownTimeoutError",
@@ -60,6 +67,7 @@ __all__ = [
     "StorageFullError",
     "TlsError",
     "TooLargeError",
+    "ToolRoundsExceededError",
     "UnavailableError",
     "UnavailableTimeoutError",
 ]
@@ -102,6 +110,18 @@ class LongMemoryIdRequiredError(AgentError, ValueError):
     """Long-term memory was asked for, but no `with_long_memory(id)` was given."""
 
 
+class MemoryBusyError(AgentError):
+    """Another turn holds the lease of the memory; the model was not asked."""
+
+
+class ToolRoundsExceededError(AgentError):
+    """The model went on calling tools beyond the limit; nothing of the turn was stored."""
+
+
+class MemoryNotSavedWarning(RedemberError, UserWarning):  # noqa: N818 -- it is a warning
+    """An agent could not store a turn, and keeps it to store it with the next one."""
+
+
 class BackendError(RedemberError):
     """A call on a backend failed.
 
@@ -130,6 +150,22 @@ class BackendError(RedemberError):
         self.elapsed = elapsed
         self.applied = applied
         self.retryable = retryable
+
+
+class MemoryNotSavedError(BackendError):
+    """An agent could not store a turn after the model had answered; `__cause__` says why.
+
+    Attributes:
+        answer: What the model answered, or `None` when it was returned before: the turn was to be
+            stored in the background.
+        memory_id: Which memory.
+        pending: Whether the agent keeps the turn, and stores it once with the next one, or at
+            `save_long_memory()`. If not, no backend could ever take it: it is too large.
+    """
+
+    answer: str | None = None
+    memory_id: str = ""
+    pending: bool = True
 
 
 class UnavailableError(BackendError, ConnectionError):
