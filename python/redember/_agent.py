@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -17,7 +17,7 @@ from redember._local import FileBackend
 from redember._openai import OpenAIChat
 from redember._protocols import MemoryBackend
 from redember._redis import RedisBackend
-from redember._steps import Ended, Steps, is_async
+from redember._steps import Aborted, Ended, Steps, is_async
 from redember._turn import Turn, choices, turn_of
 from redember.errors import AgentError
 
@@ -211,12 +211,15 @@ class Agent(Builder):
     def _read(self, steps: Steps[Any]) -> Generator[str, None, None]:
         with self._alone(Turn(self)):
             error: BaseException | None = None
-            while isinstance(piece := _advance(steps, error), str):
-                error = None
-                try:
-                    yield piece
-                except BaseException as thrown:  # noqa: BLE001 -- the steps say what follows
-                    error = thrown
+            with suppress(Aborted):
+                while isinstance(piece := _advance(steps, error), str):
+                    error = None
+                    try:
+                        yield piece
+                    except GeneratorExit:
+                        error = Aborted()
+                    except BaseException as thrown:  # noqa: BLE001 -- the steps say what follows
+                        error = thrown
 
     def _memory_verb(self, name: str, verb: Callable[..., Steps[T]]) -> T:
         self._settings.check_memory(name)

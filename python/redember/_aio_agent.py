@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -18,7 +18,7 @@ from redember._local import AsyncFileBackend
 from redember._openai import AsyncOpenAIChat
 from redember._protocols import AsyncMemoryBackend
 from redember._redis import AsyncRedisBackend
-from redember._steps import Call, Ended, Steps, is_async
+from redember._steps import Aborted, Call, Ended, Steps, is_async
 from redember._turn import Turn, choices, turn_of
 
 __all__ = ["AsyncAgent"]
@@ -209,12 +209,15 @@ class AsyncAgent(Builder):
     async def _read(self, steps: Steps[Any], turn: Turn) -> AsyncGenerator[str, None]:
         async with self._alone(turn):
             error: BaseException | None = None
-            while isinstance(piece := await _advance(steps, error), str):
-                error = None
-                try:
-                    yield piece
-                except BaseException as thrown:  # noqa: BLE001 -- the steps say what follows
-                    error = thrown
+            with suppress(Aborted):
+                while isinstance(piece := await _advance(steps, error), str):
+                    error = None
+                    try:
+                        yield piece
+                    except GeneratorExit:
+                        error = Aborted()
+                    except BaseException as thrown:  # noqa: BLE001 -- the steps say what follows
+                        error = thrown
 
     async def _memory_verb(self, name: str, verb: Callable[..., Steps[T]]) -> T:
         self._settings.check_memory(name)

@@ -160,7 +160,14 @@ def _members(hint: Any) -> dict[str, Any]:
 
 def _required(hint: Any) -> list[str]:
     if not _is_dataclass(hint):
-        return sorted(hint.__required_keys__)
+        # Postponed annotations hide Required and NotRequired from the class itself.
+        said = {name: get_origin(member) for name, member in _members(hint).items()}
+        keys = hint.__required_keys__
+        return [
+            name
+            for name, marker in said.items()
+            if marker is Required or (name in keys and marker is not NotRequired)
+        ]
     none = dataclasses.MISSING
     return [
         field.name

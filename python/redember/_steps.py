@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-__all__ = ["Call", "Ended", "Steps", "is_async"]
+__all__ = ["Aborted", "Call", "Ended", "Steps", "is_async"]
 
 T = TypeVar("T")
 
@@ -21,6 +21,10 @@ Call = Callable[[], Any]
 
 Steps = Generator[Call | str, Any, T]
 """Calls to be made, and pieces of text for whoever reads the stream."""
+
+
+class Aborted(BaseException):
+    """Thrown in when nobody reads on; unlike at a `GeneratorExit`, more calls may follow."""
 
 
 @dataclass(frozen=True, slots=True)

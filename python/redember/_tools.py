@@ -108,10 +108,10 @@ def tool_calls(message: Message) -> list[dict[str, Any]]:
     calls = message.tool_calls or []
     for call in calls:
         try:
-            names = (call["id"], call["function"]["name"])
+            names = [call["id"], call["function"]["name"]]
         except (TypeError, KeyError):
-            names = ()
-        if not names or not all(isinstance(name, str) for name in names):
+            names = [None]
+        if not all(isinstance(name, str) for name in names):
             msg = "the model returned a tool call without an id or without a function's name"
             raise AgentError(msg)
     return calls

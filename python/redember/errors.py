@@ -148,7 +148,7 @@ class BackendError(RedemberError):
         self.operation = operation
         self.attempts = attempts
         self.elapsed = elapsed
-        self.applied = applied
+        self.applied: Literal["no", "unknown"] = applied
         self.retryable = retryable
 
 

@@ -13,7 +13,7 @@ import pytest
 from redember import Messages
 from redember.errors import AgentError
 from tests.agent.doubles import Kit, said
-from tests.agent.llm_server import LlmServer, completion
+from tests.agent.llm_server import LlmServer, calling, completion
 
 
 @pytest.fixture
@@ -131,3 +131,116 @@ def test_the_key_is_neither_shown_nor_pickled(agent: Any) -> None:
     assert "'small'" in repr(model)
     with pytest.raises(TypeError, match="cannot be pickled"):
         pickle.dumps(model)
+
+
+def weather(city: str) -> str:
+    """Tell the weather."""
+    return f"{city}: fine"
+
+
+TOLD = [
+    {"role": "user", "content": "How is it?"},
+    {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [
+            {
+                "id": f"call_{city}",
+                "type": "function",
+                "function": {"name": "weather", "arguments": f'{{"city": "{city}"}}'},
+            }
+            for city in ("Oslo", "Rome")
+        ],
+    },
+    {"role": "tool", "content": "Oslo: fine", "tool_call_id": "call_Oslo"},
+    {"role": "tool", "content": "Rome: fine", "tool_call_id": "call_Rome"},
+]
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_tools_are_called_and_their_results_sent_back(
+    kit: Kit, agent: Any, server: LlmServer, streamed: bool
+) -> None:
+    both = [(f"call_{city}", "weather", f'{{"city": "{city}"}}') for city in ("Oslo", "Rome")]
+    server.replies = [(200, calling(*both)), (200, completion("Fine everywhere."))]
+    backend = kit.memory()
+    agent = agent.with_tool(weather).with_long_memory("a").using_backend(backend)
+    if streamed:
+        assert kit.read(agent, "How is it?") == ["Fine", " eve", "rywh", "ere."]
+    else:
+        assert kit.ask(agent, "How is it?") == "Fine everywhere."
+    first, second = server.requests
+    (tool,) = first.body["tools"]
+    assert tool["function"]["parameters"]["required"] == ["city"]
+    assert second.body["messages"] == TOLD
+    answer = {"role": "assistant", "content": "Fine everywhere."}
+    assert kit.run(backend.load("a")).to_dicts() == [*TOLD, answer]
+
+
+def test_an_answer_is_streamed_and_stored(kit: Kit, agent: Any, server: LlmServer) -> None:
+    backend = kit.memory()
+    agent = agent.with_long_memory("a").using_backend(backend)
+    assert kit.read(agent, "one") == ["answ", "er 1"]
+    assert server.requests[0].body["stream"] is True
+    assert kit.stored(backend, "a") == ["one", "answer 1"]
+
+
+def test_a_stream_that_is_cut_is_an_error_and_nothing_is_stored(
+    kit: Kit, agent: Any, server: LlmServer
+) -> None:
+    server.cut_after = 2
+    backend = kit.memory()
+    agent = agent.with_long_memory("a").using_backend(backend)
+    with pytest.raises(Exception, match=r"(?i)incomplete|connection|peer"):
+        kit.read(agent, "one")
+    assert agent.history == Messages()
+    assert kit.stored(backend, "a") is None
+    with pytest.raises(Exception, match=r"(?i)incomplete|connection|peer"):
+        kit.read(agent, "one", on_abort="keep")
+    assert kit.stored(backend, "a") == ["one", "answ"]
+
+
+def test_a_stream_that_is_closed_lets_go_of_its_connection(
+    kit: Kit, agent: Any, server: LlmServer
+) -> None:
+    agent = agent.with_short_memory()
+    assert kit.read(agent, "lost", 1) == ["answ"]
+    assert kit.ask(agent, "next") == "answer 2"
+    assert said(agent.history) == ["next", "answer 2"]
+
+
+def test_an_error_before_a_stream_is_the_sdks_own(kit: Kit, agent: Any, server: LlmServer) -> None:
+    server.replies = [(400, {"error": {"message": "no such model"}})]
+    with pytest.raises(openai.BadRequestError, match="no such model"):
+        kit.read(agent, "one")
+
+
+def test_choices_come_of_one_request(kit: Kit, agent: Any, server: LlmServer) -> None:
+    backend = kit.memory()
+    agent = agent.with_long_memory("a").using_backend(backend)
+    assert kit.run(agent.ask_many("one", 3)) == ["answer 1", "choice 1", "choice 2"]
+    assert [request.body["n"] for request in server.requests] == [3]
+    assert kit.stored(backend, "a") == ["one", "answer 1"]
+
+
+def test_a_server_without_any_choice_is_refused(kit: Kit, agent: Any, server: LlmServer) -> None:
+    server.replies = [(200, completion("x") | {"choices": []})]
+    with pytest.raises(AgentError, match="without any choice"):
+        kit.ask(agent, "one")
+
+
+def test_what_the_api_does_not_know_is_not_sent(kit: Kit, agent: Any, server: LlmServer) -> None:
+    """It refuses unknown members, and stored messages may have them."""
+    backend = kit.memory()
+    kit.run(backend.append("a", [{"role": "user", "content": "x", "id": 7, "metadata": {}}]))
+    kit.ask(agent.with_long_memory("a").using_backend(backend), "one")
+    assert server.requests[0].body["messages"][0] == {"role": "user", "content": "x"}
+
+
+def test_options_of_the_agent_reach_the_server_and_those_of_ask_win(
+    kit: Kit, agent: Any, server: LlmServer
+) -> None:
+    agent = agent.with_temperature(0.2).with_model_options(seed=7, max_tokens=9)
+    kit.ask(agent, "one", seed=8)
+    body = server.requests[0].body
+    assert (body["temperature"], body["seed"], body["max_tokens"]) == (0.2, 8, 9)
