@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, Literal
 
 from redember._core import Messages
-from redember._hooks import Hooks
+from redember._hooks import Hooks, tell
 from redember._steps import Steps
 from redember.errors import (
     BackendError,
@@ -131,7 +131,7 @@ class Conversation:
         self.history = found + self.unsaved
         self.is_loaded = True
         _log.debug("loaded memory %r: %d messages", memory_id, len(found))
-        self.hooks.tell("on_load", memory_id, len(found))
+        tell(self.hooks, "on_load", memory_id, len(found))
         return self.history
 
     def commit(self, turn: Messages, answer: str | None) -> Steps[None]:
@@ -164,7 +164,7 @@ class Conversation:
                 continue
             self._take(batch)
             _log.debug("stored %d messages in memory %r", len(batch.messages), self.memory_id)
-            self.hooks.tell("on_save", self.memory_id, len(batch.messages))
+            tell(self.hooks, "on_save", self.memory_id, len(batch.messages))
 
     def _head(self) -> _Batch:
         """Return the first batch, with all that follows in it if it was not sent yet."""
@@ -228,7 +228,7 @@ class Conversation:
         Raises:
             MemoryNotSavedError: Unless turns are kept without an error.
         """
-        self.hooks.tell("on_error", self.memory_id, error)
+        tell(self.hooks, "on_error", self.memory_id, error)
         pending = bool(self._queue)
         text = (_PENDING if pending else _HOPELESS).format(
             memory_id=self.memory_id, error=_why(error)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from redember._conversation import Conversation, loaded
 from redember._core import Message, Messages
+from redember._hooks import tell
 from redember._settings import Settings
 from redember._steps import Call, Steps
 from redember._turn import Exchange
@@ -63,7 +64,7 @@ def turn(  # noqa: PLR0913 -- what a turn depends on, most by name
         answers = yield from exchange.run(choices=choices, streamed=streamed)
     except BaseException as error:
         if isinstance(error, Exception):
-            settings.hooks.tell("on_error", settings.memory_id, error)
+            tell(settings.hooks, "on_error", settings.memory_id, error)
         if on_abort == "keep" and exchange.so_far and settings.remembers:
             aborted = Messages([Message.assistant(exchange.so_far, metadata={"aborted": True})])
             try:
@@ -82,7 +83,7 @@ def load(conversation: Conversation, settle: Call) -> Steps[Messages]:
     try:
         return (yield from conversation.load())
     except Exception as error:
-        conversation.hooks.tell("on_error", conversation.memory_id, error)
+        tell(conversation.hooks, "on_error", conversation.memory_id, error)
         raise
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from redember.errors import InvalidArgumentError
 
-__all__ = ["Hooks"]
+__all__ = ["Hooks", "tell"]
 
 _log = logging.getLogger("redember")
 
@@ -55,12 +55,13 @@ class Hooks:
                 msg = f"{field.name} must be a function, got {type(hook).__name__}"
                 raise InvalidArgumentError(msg)
 
-    def tell(self, name: str, *what: Any) -> None:
-        """Call the hook `name`, if there is one."""
-        hook = getattr(self, name)
-        if hook is None:
-            return
-        try:
-            hook(*what)
-        except Exception as error:  # noqa: BLE001 -- a turn does not depend on who watches it
-            _log.warning("hook %s failed: %s", name, type(error).__name__)
+
+def tell(hooks: Hooks, name: str, *what: Any) -> None:
+    """Call the hook `name`, if there is one."""
+    hook = getattr(hooks, name)
+    if hook is None:
+        return
+    try:
+        hook(*what)
+    except Exception as error:  # noqa: BLE001 -- a turn does not depend on who watches it
+        _log.warning("hook %s failed: %s", name, type(error).__name__)

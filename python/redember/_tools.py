@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from functools import partial
 from typing import Any, cast, get_type_hints
 
@@ -191,6 +192,8 @@ def _text(value: object) -> str:
 
 def _plain(value: Any) -> Any:
     """Return what stands for a value that JSON does not know."""
+    if isinstance(value, Enum):
+        return value.value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return dataclasses.asdict(value)
     for method in ("model_dump", "to_dict"):

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, cast
 
 from redember._core import Message, Messages
-from redember._hooks import Hooks
+from redember._hooks import Hooks, tell
 from redember._steps import Call, Steps
 from redember._tools import Tool, result_of, tool_calls
 from redember.errors import AgentError, InvalidArgumentError, ToolRoundsExceededError
@@ -113,7 +113,7 @@ class Exchange:
         """
         for _ in range(self.max_tool_rounds + 1):
             prompt = self.prompt + self.said
-            self.hooks.tell("on_model_call", self.memory_id, len(prompt))
+            tell(self.hooks, "on_model_call", self.memory_id, len(prompt))
             replies = (
                 [(yield from self._stream(prompt))]
                 if streamed
@@ -129,7 +129,7 @@ class Exchange:
                 raise AgentError(msg)
             results: list[Message] = []
             for call in calls:
-                self.hooks.tell("on_tool_call", self.memory_id, call["function"]["name"])
+                tell(self.hooks, "on_tool_call", self.memory_id, call["function"]["name"])
                 results.append((yield from result_of(call, self.tools, self._tell)))
             self.said += [first, *results]
             self.so_far = ""
@@ -137,7 +137,7 @@ class Exchange:
         raise ToolRoundsExceededError(_ROUNDS.format(rounds=rounds, more=2 * rounds or 5))
 
     def _tell(self, error: Exception) -> None:
-        self.hooks.tell("on_error", self.memory_id, error)
+        tell(self.hooks, "on_error", self.memory_id, error)
 
     def _complete(self, prompt: Messages, choices: int) -> Steps[list[Message]]:
         if choices > 1 and hasattr(self.model, "complete_many"):

@@ -8,7 +8,7 @@
     │   ├── LongMemoryIdRequiredError            no `with_long_memory(id)` was given
     │   ├── MemoryBusyError                      another turn holds the memory's lease
     │   └── ToolRoundsExceededError              the model went on calling tools
-    ├── MemoryNotSavedWarning (UserWarning)      as the next, where it was asked not to be raised
+    ├── MemoryNotSavedWarning (UserWarning)      an agent keeps a turn that it could not store
     └── BackendError                             a call on a backend failed
         ├── MemoryNotSavedError                  an agent could not store a turn; `.answer`
         ├── UnavailableError (ConnectionError)   not applied: the server could not be reached
