@@ -9,7 +9,7 @@ from redember._core import Message, Messages
 from redember.errors import AgentError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
     from types import ModuleType
 
     from openai.types.chat import ChatCompletion, ChatCompletionChunk
@@ -161,28 +161,49 @@ class AsyncOpenAIChat(_Configured):
     """An `AsyncChatModel` behind OpenAI's API, through the official SDK."""
 
     @cached_property
-    def _client(self) -> Any:
-        return _sdk().AsyncOpenAI(**self._client_options)
+    def _clients(self) -> dict[Any, tuple[Any, AsyncGenerator[Any, None]]]:
+        return {}
+
+    async def _client(self) -> Any:
+        """Return the client of this event loop: connections belong to the loop they were made in.
+
+        It is closed when its loop shuts down, as asynchronous generators are.
+        """
+        import asyncio  # not at the top: blocking code does without it
+
+        for loop in [*self._clients]:
+            if loop.is_closed():
+                self._clients.pop(loop, None)
+        loop = asyncio.get_running_loop()
+        if loop not in self._clients:
+            holder = _held(_sdk().AsyncOpenAI(**self._client_options))
+            self._clients[loop] = await anext(holder), holder
+        return self._clients[loop][0]
 
     async def complete(self, messages: Sequence[Message], /, **options: Any) -> Message:
         """Answer the last of `messages`; `options` are those of `chat.completions.create`."""
-        request = self._request(messages, options)
-        return self._replies(await self._client.chat.completions.create(**request))[0]
+        client, request = await self._client(), self._request(messages, options)
+        return self._replies(await client.chat.completions.create(**request))[0]
 
     async def complete_many(
         self, messages: Sequence[Message], n: int, /, **options: Any
     ) -> list[Message]:
         """Answer the last of `messages` in `n` ways, with one request."""
-        request = self._request(messages, options | {"n": n})
-        return self._replies(await self._client.chat.completions.create(**request))
+        client, request = await self._client(), self._request(messages, options | {"n": n})
+        return self._replies(await client.chat.completions.create(**request))
 
     async def stream(
         self, messages: Sequence[Message], /, **options: Any
     ) -> AsyncIterator[str | Message]:
         """Answer the last of `messages` piece by piece, and then as a whole."""
-        request = self._request(messages, options | {"stream": True})
+        client, request = await self._client(), self._request(messages, options | {"stream": True})
         pieces = _Pieces()
-        async with await self._client.chat.completions.create(**request) as chunks:
+        async with await client.chat.completions.create(**request) as chunks:
             async for chunk in chunks:
                 yield pieces.add(chunk)
         yield pieces.message()
+
+
+async def _held(client: Any) -> AsyncGenerator[Any, None]:
+    async with client:
+        yield client

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import pickle
 import sys
 from collections.abc import Iterator
@@ -10,7 +12,7 @@ from typing import Any
 import openai
 import pytest
 
-from redember import Messages
+from redember import AsyncAgent, Messages
 from redember.errors import AgentError
 from tests.agent.doubles import Kit, said
 from tests.agent.llm_server import LlmServer, calling, completion
@@ -28,8 +30,13 @@ def agent(kit: Kit, server: LlmServer) -> Iterator[Any]:
     """An agent on that server, without memory."""
     agent = kit.openai("small", "sk-test", server.url, max_retries=1, timeout=10)
     yield agent
+    let_go(agent)
+
+
+def let_go(agent: Any) -> None:
+    """Close the connections of a blocking agent; an event loop closes its own."""
     if "_client" in vars(agent._settings.model):
-        kit.run(agent._settings.model._client.close())
+        agent._settings.model._client.close()
 
 
 def test_the_prompt_reaches_the_server_and_the_answer_comes_back(
@@ -76,7 +83,7 @@ def test_the_key_and_the_server_come_from_the_environment(
     agent = kit.openai("small")
     kit.ask(agent, "one")
     assert server.requests[0].authorization == "Bearer sk-environment"
-    kit.run(agent._settings.model._client.close())
+    let_go(agent)
 
 
 def test_a_busy_server_is_asked_again_and_the_turn_is_stored_once(
@@ -113,9 +120,19 @@ def test_an_answer_without_text_is_refused_and_not_stored(
 
 def test_copies_share_the_connections(kit: Kit, agent: Any) -> None:
     copy = agent.with_short_memory()
+    assert copy._settings.model is agent._settings.model
     kit.ask(agent, "one")
     kit.ask(copy, "two")
-    assert copy._settings.model._client is agent._settings.model._client
+    assert len(vars(agent._settings.model).get("_clients", [1])) == 1
+
+
+def test_an_agent_goes_on_in_the_next_event_loop(server: LlmServer) -> None:
+    """Connections belong to the loop they were made in, and are closed with it."""
+    agent = AsyncAgent.openai("small", "sk-test", server.url).with_short_memory()
+    assert asyncio.run(agent.ask("one")) == "answer 1"
+    assert asyncio.run(agent.ask("two")) == "answer 2"
+    assert len(agent._settings.model._clients) == 1
+    gc.collect()
 
 
 def test_without_the_sdk_the_extra_is_named(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
