@@ -65,6 +65,7 @@ mod directory;
 pub(crate) mod fixture;
 mod format;
 mod held;
+mod lease;
 mod lock;
 mod log;
 mod names;
@@ -164,6 +165,7 @@ impl FileStore {
             Verb::Pop(id) => Answer::Message(session.pop(&id)?),
             Verb::Touch(id) => Answer::Bool(session.touch(&id)?),
             Verb::Delete(id) => Answer::Bool(session.delete(&id)?),
+            Verb::Lease(lease) => Answer::Bool(session.lease(&lease)?),
             Verb::Ping => {
                 Directory::check(&self.options.directory)?;
                 Answer::Done

@@ -19,7 +19,7 @@ use crate::in_memory::{InMemoryOptions, InMemoryStore};
 use crate::keyspace::{Keyspace, MemoryId};
 use crate::messages::Limits;
 use crate::options::{ClientOptions, Endpoint, Login, Protocol, Secret, TlsOptions, Topology};
-use crate::store::{Mode, RedisStore, Scan, StoreOptions, Verb, Write};
+use crate::store::{Lease, Mode, RedisStore, Scan, StoreOptions, Verb, Write};
 
 /// Connections to servers.
 #[pyclass(frozen, name = "Client", module = "redember._core")]
@@ -303,6 +303,29 @@ macro_rules! verbs {
                 memory_id: &Bound<'py, PyAny>,
             ) -> PyResult<Bound<'py, PyAny>> {
                 $drive(py, &self.place, Verb::Touch(id(memory_id)?))
+            }
+
+            fn hold_lease<'py>(
+                &self,
+                py: Python<'py>,
+                memory_id: &Bound<'py, PyAny>,
+                token: &Bound<'py, PyAny>,
+                seconds: f64,
+            ) -> PyResult<Bound<'py, PyAny>> {
+                let token = text("token", token)?.to_owned();
+                let lease = Lease { id: id(memory_id)?, token, span: Some(span(py, seconds)?) };
+                $drive(py, &self.place, Verb::Lease(lease))
+            }
+
+            fn release_lease<'py>(
+                &self,
+                py: Python<'py>,
+                memory_id: &Bound<'py, PyAny>,
+                token: &Bound<'py, PyAny>,
+            ) -> PyResult<Bound<'py, PyAny>> {
+                let token = text("token", token)?.to_owned();
+                let lease = Lease { id: id(memory_id)?, token, span: None };
+                $drive(py, &self.place, Verb::Lease(lease))
             }
 
             fn page<'py>(&self, py: Python<'py>, listing: &Listing) -> PyResult<Bound<'py, PyAny>> {

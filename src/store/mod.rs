@@ -5,6 +5,7 @@
 
 mod answer;
 mod delete;
+mod lease;
 mod ledger;
 mod list;
 mod ownership;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 
 pub use answer::{Answer, Info, Written};
 pub(crate) use ledger::{Key, Keyed, Ledger, MAX_KEYS};
+pub use lease::Lease;
 pub use list::Scan;
 pub(crate) use redis_store::check_write;
 pub use redis_store::{RedisStore, StoreOptions};
@@ -47,6 +49,8 @@ pub enum Verb {
     Info(MemoryId),
     /// Restarts the time to live.
     Touch(MemoryId),
+    /// Takes, extends or gives back the right to the next turn.
+    Lease(Lease),
     /// Reads the next page of ids.
     Page(Arc<Scan>),
     /// Asks whether the store is there.
@@ -90,6 +94,7 @@ impl Verb {
             | Self::Info(id)
             | Self::Touch(id) => Some(id),
             Self::Write(write) => Some(&write.id),
+            Self::Lease(lease) => Some(&lease.id),
             Self::Page(_) | Self::Ping => None,
         }
     }
@@ -107,6 +112,8 @@ impl Verb {
             Self::Count(_) => "count",
             Self::Info(_) => "info",
             Self::Touch(_) => "touch",
+            Self::Lease(Lease { span: Some(_), .. }) => "hold_lease",
+            Self::Lease(Lease { span: None, .. }) => "release_lease",
             Self::Page(_) => "list",
             Self::Ping => "ping",
         }

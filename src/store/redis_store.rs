@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{Answer, Mode, Verb, Write, Writer};
-use super::{delete, list, pop, read, write};
+use super::{delete, lease, list, pop, read, write};
 use crate::error::{Error, ErrorKind, Result};
 use crate::keyspace::{Keyspace, MemoryId};
 use crate::messages::{Limits, Messages};
@@ -72,6 +72,7 @@ impl RedisStore {
             }
             Verb::Pop(id) => Box::new(pop::Pop::new(options, key(&id), writer)),
             Verb::Delete(id) => Box::new(delete::Delete::new(key(&id))),
+            Verb::Lease(asked) => lease::lease(&key(&asked.id), asked),
             Verb::Page(scan) => list::page(&options.keyspace, scan),
             Verb::Ping => ping(),
         })
