@@ -9,7 +9,9 @@ use crate::error::Result;
 use crate::keyspace::MemoryId;
 use crate::message::Message;
 use crate::messages::{Limits, Messages};
-use crate::store::{Answer, Info, Key, Keyed, Lease, Ledger, Mode, Verb, Write, Written, check_write};
+use crate::store::{
+    Answer, Info, Key, Keyed, Lease, Ledger, Mode, Verb, Write, Written, check_write,
+};
 
 /// Writes between two sweeps of expired memories.
 const SWEEP_EVERY: u64 = 256;

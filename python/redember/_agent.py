@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from types import TracebackType
@@ -270,6 +271,10 @@ class Agent(Builder):
         worker = self._worker
         if worker is not None:
             worker.join()
+
+    @staticmethod
+    def _pause(seconds: float) -> None:
+        time.sleep(seconds)
 
     def _store_at_exit(self) -> None:
         self._settle()

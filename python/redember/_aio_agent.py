@@ -278,6 +278,12 @@ class AsyncAgent(Builder):
         if worker is not None and worker.get_loop() is asyncio.get_running_loop():
             await asyncio.wait([worker])
 
+    @staticmethod
+    async def _pause(seconds: float) -> None:
+        import asyncio
+
+        await asyncio.sleep(seconds)
+
     def _store_at_exit(self) -> None:
         import asyncio
 

@@ -13,6 +13,8 @@ from redember._conversation import AutoSave, Conversation, OnSaveError
 from redember._core import Messages
 from redember._doing import OnAbort, turn
 from redember._hooks import Hooks
+from redember._lease import OnBusy, leased
+from redember._options import Duration, seconds
 from redember._settings import Settings
 from redember._steps import Steps, is_async
 from redember._tools import Tool
@@ -126,13 +128,15 @@ class Builder:
         )
         return self._changed(short_memory=True, window=window)
 
-    def with_long_memory(
+    def with_long_memory(  # noqa: PLR0913 -- settings, all keywords but the first
         self,
         memory_id: str,
         *,
         auto_save: bool | AutoSave = "each_turn",
         on_save_error: OnSaveError = "raise",
         sync: Literal["lazy", "always"] = "lazy",
+        lease: Duration | None = None,
+        on_busy: OnBusy = "wait",
     ) -> Self:
         """Return a copy whose conversation is kept in the memory `memory_id`.
 
@@ -150,9 +154,16 @@ class Builder:
                 the answer. `"keep"`: `ask` returns the answer, with a `MemoryNotSavedWarning`.
             sync: `"lazy"`: the memory is loaded once; what others store in it later is seen after
                 `load_long_memory()`. `"always"`: it is loaded before each question.
+            lease: How long a turn may keep the turns of other agents waiting, in any process: they
+                come one after the other, each knowing those before it, as if `sync` were
+                `"always"`. A turn that goes on calling tools or streaming keeps it; it should be
+                longer than one call of the model. Needs a backend with leases: ours have them.
+            on_busy: What a turn does while another holds the lease. `"wait"`: it waits for as long
+                as `lease`, then `MemoryBusyError`. `"refuse"`: `MemoryBusyError` at once.
 
         Raises:
-            InvalidArgumentError: The id is empty, not text, or not Unicode; or a choice is none.
+            InvalidArgumentError: The id is empty, not text, or not Unicode; a choice is none; or
+                turns hold a lease and are not stored before they end.
         """
         _check_id(memory_id)
         if isinstance(auto_save, bool):
@@ -160,8 +171,17 @@ class Builder:
         _check_choice("auto_save", auto_save, AutoSave)
         _check_choice("on_save_error", on_save_error, OnSaveError)
         _check_choice("sync", sync, Literal["lazy", "always"])
+        _check_choice("on_busy", on_busy, OnBusy)
+        if lease is not None and auto_save != "each_turn":
+            msg = 'a turn with a lease has to be stored before it ends: auto_save="each_turn"'
+            raise InvalidArgumentError(msg)
         return self._changed(
-            memory_id=memory_id, auto_save=auto_save, on_save_error=on_save_error, sync=sync
+            memory_id=memory_id,
+            auto_save=auto_save,
+            on_save_error=on_save_error,
+            sync=sync,
+            lease=None if lease is None else seconds("lease", lease),
+            on_busy=on_busy,
         )
 
     def using_redis(self, addr_or_url: str | None = None) -> Self:
@@ -281,7 +301,7 @@ class Builder:
         """Return the steps of a turn, none of them made yet."""
         _check_choice("on_abort", on_abort, OnAbort)
         self._settings.check_turn()
-        return turn(
+        steps = turn(
             self._settings,
             self._conversation,
             question(text),
@@ -290,9 +310,14 @@ class Builder:
             on_abort=on_abort,
             **how,
         )
+        return leased(self._settings, self._conversation, steps, self._pause)
 
     def _settle(self) -> Any:
         raise NotImplementedError  # both agents say how to wait
+
+    @staticmethod
+    def _pause(seconds: float) -> Any:
+        raise NotImplementedError
 
     def _after_fork(self) -> None:
         """Begin anew in a child: what waits to be stored is the parent's to store."""

@@ -47,7 +47,8 @@ def turn(  # noqa: PLR0913 -- what a turn depends on, most by name
     """
     if settings.memory_id is not None:
         conversation.surface()
-        if settings.sync == "always" or not conversation.is_loaded:
+        is_shared = settings.sync == "always" or settings.lease is not None
+        if is_shared or not conversation.is_loaded:
             yield from load(conversation, settle)
     instruction = [] if settings.system is None else [Message.system(settings.system)]
     exchange = Exchange(

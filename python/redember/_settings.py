@@ -39,6 +39,8 @@ class Settings:
         auto_save: When turns are stored.
         on_save_error: What becomes of a turn that cannot be stored now.
         sync: When the long memory is loaded.
+        lease: For how many seconds a turn holds the memory's lease; `None` for no lease.
+        on_busy: What a turn does when another one holds it.
         backend: Where long memories are; `None` for files.
         tools: What the model may call, by name.
         max_tool_rounds: How often it may, in one turn.
@@ -54,6 +56,8 @@ class Settings:
     auto_save: AutoSave = "each_turn"
     on_save_error: OnSaveError = "raise"
     sync: Literal["lazy", "always"] = "lazy"
+    lease: float | None = None
+    on_busy: Literal["wait", "refuse"] = "wait"
     backend: Any = None
     tools: Mapping[str, Tool] = field(default_factory=lambda: MappingProxyType({}))
     max_tool_rounds: int = 5

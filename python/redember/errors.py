@@ -8,7 +8,6 @@
     │   ├── LongMemoryIdRequiredError            no `with_long_memory(id)` was given
     │   ├── MemoryBusyError                      another turn holds the memory's lease
     │   └── ToolRoundsExceededError              the model went on calling tools
-    ├── MemoryNotSavedWarning (UserWarning)      an agent keeps a turn that it could not store
     └── BackendError                             a call on a backend failed
         ├── MemoryNotSavedError                  an agent could not store a turn; `.answer`
         ├── UnavailableError (ConnectionError)   not applied: the server could not be reached
@@ -32,7 +31,8 @@
 
 Every message says what was tried, on what, and what to do. None holds a secret or message text.
 
-One warning: `InsecureTlsWarning`, wherever certificates are not checked.
+Two warnings: `InsecureTlsWarning`, wherever certificates are not checked, and
+`MemoryNotSavedWarning`, where an agent keeps a turn that it could not store.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class ToolRoundsExceededError(AgentError):
     """The model went on calling tools beyond the limit; nothing of the turn was stored."""
 
 
-class MemoryNotSavedWarning(RedemberError, UserWarning):  # noqa: N818 -- it is a warning
+class MemoryNotSavedWarning(UserWarning):
     """An agent could not store a turn, and keeps it to store it with the next one."""
 
 

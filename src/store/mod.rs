@@ -18,8 +18,8 @@ mod writer;
 use std::sync::Arc;
 
 pub use answer::{Answer, Info, Written};
-pub(crate) use ledger::{Key, Keyed, Ledger, MAX_KEYS};
 pub use lease::Lease;
+pub(crate) use ledger::{Key, Keyed, Ledger, MAX_KEYS};
 pub use list::Scan;
 pub(crate) use redis_store::check_write;
 pub use redis_store::{RedisStore, StoreOptions};

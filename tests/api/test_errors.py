@@ -39,7 +39,7 @@ def parents_in_the_drawing() -> dict[str, str]:
     stack: list[str] = []
     parents = {}
     for line in (errors.__doc__ or "").splitlines():
-        found = re.match(r"^( {4}[│├└─ ]*)([A-Z]\w+(?:Error|Warning))", line)
+        found = re.match(r"^( {4}[│├└─ ]*)([A-Z]\w+Error)", line)
         if not found:
             continue
         depth = (len(found[1]) - 4) // 4
