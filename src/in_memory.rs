@@ -11,11 +11,14 @@ use crate::layout::Layout;
 use crate::message::Message;
 use crate::messages::{Limits, Messages};
 use crate::store::{
-    Answer, Info, Key, Keyed, Ledger, Mode, Ttl, Verb, Write, Written, check_write, conflict,
+    Answer, Info, Key, Keyed, Lease, Ledger, Mode, Ttl, Verb, Write, Written, check_write, conflict,
 };
 
 /// Writes between two sweeps of expired memories.
 const SWEEP_EVERY: u64 = 256;
+
+/// A time that no process lives to see.
+const FOR_EVER: Duration = Duration::from_secs(1 << 32);
 
 /// How an [`InMemoryStore`] keeps its memories.
 #[derive(Debug, Clone)]
@@ -39,6 +42,8 @@ pub struct InMemoryStore {
 #[derive(Debug, Default)]
 struct State {
     memories: HashMap<MemoryId, Memory>,
+    /// Who holds the next turn, and until when.
+    leases: HashMap<MemoryId, (String, Instant)>,
     writes: u64,
 }
 
@@ -80,6 +85,7 @@ impl InMemoryStore {
                 state.memories.remove(&id);
                 Answer::Bool(live)
             }
+            Verb::Lease(lease) => Answer::Bool(self.state().lease(lease)),
             Verb::Exists(id) => Answer::Bool(self.state().live(&id).is_some()),
             Verb::Count(id) => {
                 Answer::Count(self.state().live(&id).map_or(0, |memory| memory.messages.len()))
@@ -177,6 +183,23 @@ impl State {
             self.memories.remove(id);
         }
         self.memories.get_mut(id)
+    }
+
+    /// Takes, extends or gives back a lease; returns whether it is, or was, the asker's.
+    fn lease(&mut self, lease: Lease) -> bool {
+        let now = Instant::now();
+        self.leases.retain(|_, (_, until)| *until > now);
+        let is_ours = self.leases.get(&lease.id).map(|(holder, _)| *holder == lease.token);
+        match lease.span {
+            _ if is_ours == Some(false) => false,
+            Some(span) => {
+                // Beyond what the clock can count is for ever.
+                let until = now.checked_add(span).unwrap_or(now + FOR_EVER);
+                self.leases.insert(lease.id, (lease.token, until));
+                true
+            }
+            None => self.leases.remove(&lease.id).is_some(),
+        }
     }
 
     /// Drops expired memories nobody asks for any more, now and then.

@@ -13,6 +13,7 @@ from redember._aio_agent import AsyncAgent
 from redember._chat import AsyncChatModel, ChatModel
 from redember._client import Client
 from redember._core import MemoryInfo, Message, Messages, WriteResult, __version__
+from redember._hooks import Hooks
 from redember._local import AsyncFileBackend, AsyncInMemoryBackend, FileBackend, InMemoryBackend
 from redember._migrate import Migration, MigrationStep, migrate
 from redember._options import RedisOptions
@@ -31,6 +32,7 @@ __all__ = [
     "ChatModel",
     "Client",
     "FileBackend",
+    "Hooks",
     "InMemoryBackend",
     "MemoryBackend",
     "MemoryInfo",

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-import logging
 import threading
-from collections.abc import Generator
-from contextlib import contextmanager
-from typing import Any, Self
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
+from types import TracebackType
+from typing import Any, Self, TypeVar
 
+from redember import _doing
+from redember._background import watch
 from redember._builder import Builder
 from redember._chat import Model
 from redember._core import Messages
 from redember._local import FileBackend
 from redember._openai import OpenAIChat
 from redember._protocols import MemoryBackend
-from redember._turn import answer, loaded, prompt, question, request, turn_of
+from redember._redis import RedisBackend
+from redember._steps import Aborted, Ended, Steps, is_async
+from redember._turn import Turn, choices, turn_of
+from redember.errors import AgentError
 
 __all__ = ["Agent"]
 
-_log = logging.getLogger("redember")
+T = TypeVar("T")
+
+_FOR_ASYNC = "the model streams for asyncio code: use it with AsyncAgent, not Agent"
 
 
 class Agent(Builder):
@@ -50,10 +58,12 @@ class Agent(Builder):
     _new_lock = staticmethod(threading.Lock)
     _openai_type = OpenAIChat
     _default_backend = FileBackend
+    _redis_backend = RedisBackend
 
     def __init__(self, model: Model) -> None:
         super().__init__(model)
-        self._refuse(model, call=getattr(model, "complete", model), when_async=True)
+        for method in ("complete", "stream"):
+            self._refuse(model, call=getattr(model, method, model), when_async=True)
 
     def using_backend(self, backend: MemoryBackend) -> Self:
         """Return a copy that keeps its long memory in `backend`.
@@ -66,8 +76,9 @@ class Agent(Builder):
     def ask(self, text: str, **model_options: Any) -> str:
         """Ask the model, and return its answer.
 
-        When it returns, the turn is in the long memory, if there is one. When it raises, this agent
-        remembers nothing of the turn.
+        When it returns, the turn is in the long memory, if there is one, unless
+        `with_long_memory()` says otherwise. When the model fails, nothing is remembered of the
+        turn; when the store does, the answer is in the error.
 
         Args:
             text: What the user says.
@@ -75,40 +86,216 @@ class Agent(Builder):
 
         Raises:
             LongMemoryIdRequiredError: There is a backend, but no id.
-            BackendError: The long memory could not be loaded, so the model was not asked; or the
-                turn could not be stored.
+            BackendError: The long memory could not be loaded, so the model was not asked.
+            MemoryNotSavedError: The model answered, but the turn could not be stored yet.
+            ToolRoundsExceededError: The model went on calling tools.
             AgentError: The model returned something other than an answer in text, or asked the
                 agent that was asking it.
         """
-        self._require_memory_id()
-        asked = question(text)
-        settings = self._settings
-        memory_id = settings.memory_id
-        with self._alone():
-            if memory_id is not None and not self._is_loaded:
-                self._history = loaded(self._backend.load(memory_id))
-                self._is_loaded = True
-                _log.debug("loaded memory %r: %d messages", memory_id, len(self._history))
-            messages = prompt(settings.system, self._history, settings.window, asked)
-            message, reply = answer(request(settings.model, messages, model_options)())
-            if settings.remembers:
-                turn = Messages([asked, message])
-                if memory_id is not None:
-                    self._store(memory_id, turn)
-                self._history += turn
-            return reply
+        return self._ask(text, model_options)[0]
+
+    def ask_many(self, text: str, n: int = 2, **model_options: Any) -> list[str]:
+        """Ask the model for `n` answers to choose from; the first is what it is remembered to say.
+
+        A model with a method `complete_many` is asked once, any other `n` times. If the first
+        answer calls tools, they are called, and `n` answers are asked for again; of the others,
+        those that call tools are left out.
+
+        Args:
+            text: What the user says.
+            n: How many answers, 1 or more.
+            **model_options: Passed on to the model, such as `temperature`.
+
+        Raises:
+            InvalidArgumentError: `n` is no whole number, or under 1.
+            RedemberError: As `ask` does.
+        """
+        return self._ask(text, model_options, choices=choices(n))
+
+    def stream(
+        self, text: str, *, on_abort: _doing.OnAbort = "discard", **model_options: Any
+    ) -> Iterator[str]:
+        """Ask the model, and yield its answer piece by piece.
+
+        The turn is stored when the model has ended, before the iterator does. A model without a
+        method `stream` answers in one piece. Turns of the same conversation wait until the
+        iterator has ended or is closed.
+
+        Args:
+            text: What the user says.
+            on_abort: What becomes of a turn that ends early, because the iterator was closed or
+                the model failed. `"discard"`: nothing of it is remembered. `"keep"`: the question
+                and the answer so far, marked with `metadata: {"aborted": true}`.
+            **model_options: Passed on to the model, such as `temperature`.
+
+        Raises:
+            RedemberError: As `ask` does, at the first or a later piece.
+        """
+        steps = self._turn(text, model_options, streamed=True, on_abort=on_abort)
+        return self._read(steps)
+
+    def save_long_memory(self) -> None:
+        """Store the turns that are not stored yet; if there are none, do nothing.
+
+        Raises:
+            LongMemoryIdRequiredError: There is no long memory.
+            MemoryNotSavedError: They could not be stored, and are kept.
+        """
+        self._memory_verb("save_long_memory", _doing.save)
+
+    def load_long_memory(self) -> Messages:
+        """Load the long memory again, with what others stored in it, and return the history.
+
+        Raises:
+            LongMemoryIdRequiredError: There is no long memory.
+            BackendError: It could not be loaded; the history is as it was.
+        """
+        return self._memory_verb("load_long_memory", _doing.load)
+
+    def delete_long_memory(self) -> None:
+        """Delete the long memory, and forget it in RAM, with turns that are still to be stored.
+
+        Raises:
+            LongMemoryIdRequiredError: There is no long memory.
+            BackendError: It could not be deleted; it is forgotten in RAM all the same.
+        """
+        self._memory_verb("delete_long_memory", _doing.delete)
+
+    def list_long_memories(self) -> list[str]:
+        """Return the ids of all memories of the backend."""
+        return self._run(_doing.list_ids(self._conversation))
+
+    def fork(self, new_id: str) -> Self:
+        """Return an agent that goes on from here in a memory of its own.
+
+        The memory `new_id` is made, with a copy of the whole conversation.
+
+        Raises:
+            InvalidArgumentError: The id is empty, not text, or not Unicode.
+            ConflictError: There is a memory `new_id` already.
+            BackendError: The conversation could not be loaded or stored.
+        """
+        copy = self._renamed(new_id)
+        with self._alone(Turn(self)):
+            self._run(_doing.fork(self._conversation, copy._conversation, self._settle))  # noqa: SLF001
+        return copy
+
+    def close(self) -> None:
+        """Store what is still to be stored; with `auto_save="off"` do nothing.
+
+        The backend stays open: it belongs to whoever made it. The agent can be used again.
+
+        Raises:
+            MemoryNotSavedError: Turns could not be stored, unless they are kept with a warning.
+        """
+        with self._alone(Turn(self)):
+            self._run(_doing.close(self._conversation, self._settle))
+
+    def __enter__(self) -> Self:
+        """Return the agent itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the agent."""
+        self.close()
+
+    def _ask(self, text: str, options: dict[str, Any], **how: Any) -> list[str]:
+        steps = self._turn(text, options, **how)
+        with self._alone(Turn(self)):
+            return self._run(steps)
+
+    def _read(self, steps: Steps[Any]) -> Generator[str, None, None]:
+        with self._alone(Turn(self)):
+            error: BaseException | None = None
+            with suppress(Aborted):
+                while isinstance(piece := _advance(steps, error), str):
+                    error = None
+                    try:
+                        yield piece
+                    except GeneratorExit:
+                        error = Aborted()
+                    except BaseException as thrown:  # noqa: BLE001 -- the steps say what follows
+                        error = thrown
+
+    def _memory_verb(self, name: str, verb: Callable[..., Steps[T]]) -> T:
+        self._settings.check_memory(name)
+        with self._alone(Turn(self)):
+            return self._run(verb(self._conversation, self._settle))
 
     @contextmanager
-    def _alone(self) -> Generator[None, None, None]:
+    def _alone(self, turn: Turn) -> Generator[None, None, None]:
         if not self._settings.remembers:
             yield
             return
-        with turn_of(self), self._lock:
-            yield
+        with turn_of(turn), self._lock:
+            try:
+                yield
+            finally:
+                if self._conversation.owes:
+                    self._wake()
 
-    def _store(self, memory_id: str, turn: Messages) -> None:
-        if hasattr(self._backend, "append"):
-            self._backend.append(memory_id, turn)
-        else:
-            self._backend.save(memory_id, loaded(self._backend.load(memory_id)) + turn)
-        _log.debug("stored a turn in memory %r", memory_id)
+    @staticmethod
+    def _run(steps: Steps[T]) -> T:
+        while isinstance(done := _advance(steps), str):
+            pass
+        return done.value
+
+    def _wake(self) -> None:
+        """Have a thread store what waits, unless one does."""
+        with self._worker_lock:
+            watch(self, owes=True)
+            if self._worker is None:
+                worker = threading.Thread(target=self._work, name="redember-save", daemon=True)
+                worker.start()
+                self._worker = worker
+
+    def _work(self) -> None:
+        while True:
+            try:
+                self._run(self._conversation.save())
+            except Exception as error:  # noqa: BLE001 -- told at the next call
+                self._conversation.failure = error
+            with self._worker_lock:
+                if self._conversation.failure or not self._conversation.owes:
+                    self._worker = None
+                    watch(self, owes=self._conversation.owes)
+                    return
+
+    def _settle(self) -> None:
+        """Wait for what is stored in the background."""
+        worker = self._worker
+        if worker is not None:
+            worker.join()
+
+    @staticmethod
+    def _pause(seconds: float) -> None:
+        time.sleep(seconds)
+
+    def _store_at_exit(self) -> None:
+        self._settle()
+        self._run(self._conversation.save())
+
+
+def _advance(steps: Steps[T], error: BaseException | None = None) -> str | Ended[T]:
+    """Make the calls that `steps` asks for, up to the next piece of text or the end."""
+    result = None
+    while True:
+        try:
+            step = steps.send(result) if error is None else steps.throw(error)
+        except StopIteration as end:
+            return Ended(end.value)
+        if isinstance(step, str):
+            return step
+        result = error = None
+        if is_async(step):
+            error = AgentError(_FOR_ASYNC)
+            continue
+        try:
+            result = step()
+        except BaseException as raised:  # noqa: BLE001 -- the steps say what follows
+            error = raised

@@ -3,50 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, ClassVar, Self
+import threading
+from collections.abc import Callable
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal, Self, get_args
 
+from redember._background import register
+from redember._conversation import AutoSave, Conversation, OnSaveError
 from redember._core import Messages
-from redember._turn import is_async
-from redember.errors import InvalidArgumentError, LongMemoryIdRequiredError
+from redember._doing import OnAbort, turn
+from redember._hooks import Hooks
+from redember._lease import OnBusy, leased
+from redember._options import Duration, seconds
+from redember._settings import Settings
+from redember._steps import Steps, is_async
+from redember._tools import Tool
+from redember._turn import question
+from redember._window import Window, estimate_tokens
+from redember.errors import InvalidArgumentError
 
 __all__ = ["Builder"]
-
-_ID_REQUIRED = """\
-using_backend() says where conversations are kept, but nothing says which one this is.
-
-Name it with with_long_memory(), for example after its user or session:
-
-    agent = agent.with_long_memory("user-alice")
-
-To keep nothing, leave using_backend() out."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Settings:
-    """What an agent is made of.
-
-    Attributes:
-        model: A chat model, or a function of message dicts.
-        system: The instruction that every prompt begins with.
-        short_memory: Whether turns are remembered in RAM.
-        window: At most how many messages of history go into a prompt; `None` for all.
-        memory_id: Which long memory the conversation is; `None` for none.
-        backend: Where long memories are; `None` for files.
-    """
-
-    model: Any
-    system: str | None = None
-    short_memory: bool = False
-    window: int | None = None
-    memory_id: str | None = None
-    backend: Any = None
-
-    @property
-    def remembers(self) -> bool:
-        """Whether a turn follows on those before it."""
-        return self.short_memory or self.memory_id is not None
 
 
 class Builder:
@@ -59,12 +35,14 @@ class Builder:
     _is_async: ClassVar[bool]
     _openai_type: ClassVar[Any]
     _default_backend: ClassVar[Any]
+    _redis_backend: ClassVar[Any]
     _new_lock: ClassVar[Any]  # for threads, or for tasks
 
     _settings: Settings
-    _history: Messages
-    _is_loaded: bool
+    _conversation: Conversation
     _lock: Any
+    _worker_lock: threading.Lock
+    _worker: Any  # what stores in the background, while there is something to store
 
     def __init__(self, model: Any) -> None:
         if not callable(getattr(model, "complete", model)):
@@ -77,9 +55,18 @@ class Builder:
 
     def _set_up(self, settings: Settings) -> None:
         self._settings = settings
-        self._history = Messages()
-        self._is_loaded = settings.memory_id is None
         self._lock = self._new_lock()
+        self._worker_lock = threading.Lock()
+        self._worker = None
+        self._conversation = Conversation(
+            memory_id=settings.memory_id,
+            given=settings.backend,
+            default=self._default_backend,
+            auto_save=settings.auto_save,
+            on_save_error=settings.on_save_error,
+            hooks=settings.hooks,
+        )
+        register(self)
 
     def _changed(self, **changes: Any) -> Self:
         agent = type(self).__new__(type(self))
@@ -115,34 +102,171 @@ class Builder:
         _check_text("the instruction", text)
         return self._changed(system=text)
 
-    def with_short_memory(self, max_messages: int | None = None) -> Self:
+    def with_short_memory(
+        self,
+        max_messages: int | None = None,
+        max_tokens: int | None = None,
+        token_counter: Callable[[str], int] | None = None,
+    ) -> Self:
         """Return a copy that remembers what was said as long as the object lives.
 
+        The limits are those of the history in a prompt, which is cut between turns. `history` and
+        the long memory keep everything; the instruction and the question always go to the model.
+
         Args:
-            max_messages: At most how many messages of history go to the model, cut between turns.
-                It limits the prompt alone: `history` and the long memory keep everything.
+            max_messages: At most how many messages of history go to the model.
+            max_tokens: At most how many tokens of history do.
+            token_counter: Returns how many tokens a text is. Default: a quarter of its bytes.
 
         Raises:
-            InvalidArgumentError: `max_messages` is no whole number, or under 1.
+            InvalidArgumentError: A limit is no whole number, or under 1.
         """
-        if max_messages is not None:
-            _check_window(max_messages)
-        return self._changed(short_memory=True, window=max_messages)
+        window = Window(
+            max_messages=max_messages,
+            max_tokens=max_tokens,
+            count=estimate_tokens if token_counter is None else token_counter,
+        )
+        return self._changed(short_memory=True, window=window)
 
-    def with_long_memory(self, memory_id: str) -> Self:
+    def with_long_memory(  # noqa: PLR0913 -- settings, all keywords but the first
+        self,
+        memory_id: str,
+        *,
+        auto_save: bool | AutoSave = "each_turn",
+        on_save_error: OnSaveError = "raise",
+        sync: Literal["lazy", "always"] = "lazy",
+        lease: Duration | None = None,
+        on_busy: OnBusy = "wait",
+    ) -> Self:
         """Return a copy whose conversation is kept in the memory `memory_id`.
 
-        The first `ask` loads it, and each `ask` stores its turn before it returns: in the backend
-        given to `using_backend()`, or else in files under `~/.redember/memories`.
+        It is in the backend given to `using_backend()`, or else in files under
+        `~/.redember/memories`. The first `ask` loads it, and only what is said here is added to it:
+        agents that share a memory never undo each other's turns.
 
-        This object does not load it again: turns that others store later, and a delete or expiry
-        behind its back, go unnoticed. To see them, make a new agent.
+        Args:
+            memory_id: Its name, for example after a user or session.
+            auto_save: When a turn is stored. `"each_turn"`, or `True`: before `ask` returns.
+                `"background"`: soon after, in order, and at the latest by `close()` or when the
+                process ends. `"off"`, or `False`: by `save_long_memory()` alone.
+            on_save_error: What happens when a turn cannot be stored. Either way the agent keeps it,
+                and stores it once, with the next turn. `"raise"`: `MemoryNotSavedError`, which has
+                the answer. `"keep"`: `ask` returns the answer, with a `MemoryNotSavedWarning`.
+            sync: `"lazy"`: the memory is loaded once; what others store in it later is seen after
+                `load_long_memory()`. `"always"`: it is loaded before each question.
+            lease: How long a turn may keep the turns of other agents waiting, in any process: they
+                come one after the other, each knowing those before it, as if `sync` were
+                `"always"`. A turn that goes on calling tools or streaming keeps it; it should be
+                longer than one call of the model. Needs a backend with leases: ours have them.
+            on_busy: What a turn does while another holds the lease. `"wait"`: it waits for as long
+                as `lease`, then `MemoryBusyError`. `"refuse"`: `MemoryBusyError` at once.
 
         Raises:
-            InvalidArgumentError: The id is empty, not text, or not Unicode.
+            InvalidArgumentError: The id is empty, not text, or not Unicode; a choice is none; or
+                turns hold a lease and are not stored before they end.
         """
         _check_id(memory_id)
-        return self._changed(memory_id=memory_id)
+        if isinstance(auto_save, bool):
+            auto_save = "each_turn" if auto_save else "off"
+        _check_choice("auto_save", auto_save, AutoSave)
+        _check_choice("on_save_error", on_save_error, OnSaveError)
+        _check_choice("sync", sync, Literal["lazy", "always"])
+        _check_choice("on_busy", on_busy, OnBusy)
+        if lease is not None and auto_save != "each_turn":
+            msg = 'a turn with a lease has to be stored before it ends: auto_save="each_turn"'
+            raise InvalidArgumentError(msg)
+        return self._changed(
+            memory_id=memory_id,
+            auto_save=auto_save,
+            on_save_error=on_save_error,
+            sync=sync,
+            lease=None if lease is None else seconds("lease", lease),
+            on_busy=on_busy,
+        )
+
+    def using_redis(self, addr_or_url: str | None = None) -> Self:
+        """Return a copy that keeps its long memory in Redis.
+
+        Args:
+            addr_or_url: Where it is, such as `"localhost:6379"`. Default: `REDEMBER_URL`, then
+                `REDIS_URL`, then `localhost:6379`.
+
+        Raises:
+            InvalidArgumentError: It is no address.
+        """
+        return self._with_backend(self._redis_backend(addr_or_url))
+
+    def with_tool(self, function: Callable[..., Any]) -> Self:
+        """Return a copy whose model may call `function`.
+
+        The model is told its name, its parameters with their type hints, and what its Google-style
+        docstring says of it and of them. What it returns goes back to the model, as JSON if it is
+        not text; so does the error that it raises. The calls and their results are stored.
+
+        Args:
+            function: A function. An asyncio agent takes asyncio functions, too.
+
+        Raises:
+            InvalidArgumentError: A model cannot be told how to call it, or the agent has a tool of
+                the same name.
+        """
+        return self.with_tools(function)
+
+    def with_tools(self, *functions: Callable[..., Any]) -> Self:
+        """Return a copy whose model may call each of `functions`, as `with_tool()` has it.
+
+        Raises:
+            InvalidArgumentError: A model cannot be told how to call one, or two have one name.
+        """
+        tools = dict(self._settings.tools)
+        for function in functions:
+            tool = Tool.of(function)
+            if tool.name in tools:
+                msg = f"the agent has a tool {tool.name} already"
+                raise InvalidArgumentError(msg)
+            if not self._is_async:
+                self._refuse(function, call=function, when_async=True)
+            tools[tool.name] = tool
+        return self._changed(tools=MappingProxyType(tools))
+
+    def with_max_tool_rounds(self, rounds: int) -> Self:
+        """Return a copy whose model may call tools `rounds` times before it must answer; default 5.
+
+        In one round a model may call several tools. If it goes on, the turn ends with
+        `ToolRoundsExceededError`, and nothing of it is stored.
+
+        Raises:
+            InvalidArgumentError: It is no whole number, or under 0.
+        """
+        if not isinstance(rounds, int) or isinstance(rounds, bool) or rounds < 0:
+            msg = f"rounds must be a whole number of at least 0, got {rounds!r}"
+            raise InvalidArgumentError(msg)
+        return self._changed(max_tool_rounds=rounds)
+
+    def with_model_options(self, **options: Any) -> Self:
+        """Return a copy that passes `options` to its model with each question.
+
+        They are those of the model, such as `temperature`, `max_tokens` or `seed`; the ones given
+        to `ask` win over them.
+        """
+        return self._changed(
+            model_options=MappingProxyType({**self._settings.model_options, **options})
+        )
+
+    def with_temperature(self, temperature: float) -> Self:
+        """Return a copy that passes `temperature` to its model: 0 for the most likely answer."""
+        return self.with_model_options(temperature=temperature)
+
+    def with_hooks(self, hooks: Hooks) -> Self:
+        """Return a copy that tells `hooks` what it does.
+
+        Raises:
+            InvalidArgumentError: They are no `Hooks`.
+        """
+        if not isinstance(hooks, Hooks):
+            msg = f"hooks must be redember.Hooks, got {type(hooks).__name__}"
+            raise InvalidArgumentError(msg)
+        return self._changed(hooks=hooks)
 
     def _with_backend(self, backend: Any) -> Self:
         verbs = ("load", "save", "delete", "list")
@@ -162,19 +286,58 @@ class Builder:
             msg = f"{name} is for {style} code: use it with {right}, not {type(self).__name__}"
             raise InvalidArgumentError(msg)
 
-    @cached_property
-    def _backend(self) -> Any:
-        backend = self._settings.backend
-        return self._default_backend() if backend is None else backend
+    def _renamed(self, memory_id: str) -> Self:
+        _check_id(memory_id)
+        return self._changed(memory_id=memory_id)
 
-    def _require_memory_id(self) -> None:
-        if self._settings.backend is not None and self._settings.memory_id is None:
-            raise LongMemoryIdRequiredError(_ID_REQUIRED)
+    def _turn(
+        self,
+        text: str,
+        options: dict[str, Any],
+        *,
+        on_abort: OnAbort = "discard",
+        **how: Any,
+    ) -> Steps[list[str]]:
+        """Return the steps of a turn, none of them made yet."""
+        _check_choice("on_abort", on_abort, OnAbort)
+        self._settings.check_turn()
+        steps = turn(
+            self._settings,
+            self._conversation,
+            question(text),
+            options,
+            self._settle,
+            on_abort=on_abort,
+            **how,
+        )
+        return leased(self._settings, self._conversation, steps, self._pause)
+
+    def _settle(self) -> Any:
+        raise NotImplementedError  # both agents say how to wait
+
+    @staticmethod
+    def _pause(seconds: float) -> Any:
+        raise NotImplementedError
+
+    def _after_fork(self) -> None:
+        """Begin anew in a child: what waits to be stored is the parent's to store."""
+        self._lock = self._new_lock()
+        self._worker_lock = threading.Lock()
+        self._worker = None
+        self._conversation.drop_unsaved()
+
+    def clear(self) -> None:
+        """Forget the history in RAM, and go on without it.
+
+        What is stored stays stored, turns that are still to be stored will be, and
+        `load_long_memory()` brings the history back. To erase it for good: `delete_long_memory()`.
+        """
+        self._conversation.clear()
 
     @property
     def history(self) -> Messages:
         """What this agent remembers now, in RAM; empty before the first `ask`."""
-        return self._history
+        return self._conversation.history
 
     @property
     def long_memory_id(self) -> str | None:
@@ -208,7 +371,8 @@ def _check_text(name: str, value: object) -> None:
         raise InvalidArgumentError(msg)
 
 
-def _check_window(value: object) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        msg = f"max_messages must be a whole number of at least 1, got {value!r}"
+def _check_choice(name: str, value: object, choices: Any) -> None:
+    if value not in get_args(choices):
+        known = ", ".join(map(repr, get_args(choices)))
+        msg = f"{name} must be one of {known}, got {value!r}"
         raise InvalidArgumentError(msg)

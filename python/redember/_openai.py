@@ -6,14 +6,20 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from redember._core import Message, Messages
+from redember.errors import AgentError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
     from types import ModuleType
 
-    from openai.types.chat import ChatCompletion
+    from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 __all__ = ["AsyncOpenAIChat", "OpenAIChat"]
+
+# The API refuses what it does not know, and stored messages may hold more.
+_SENT = {
+    "role", "content", "name", "refusal", "audio", "tool_calls", "tool_call_id", "function_call",
+}  # fmt: skip
 
 
 def _sdk() -> ModuleType:
@@ -23,6 +29,10 @@ def _sdk() -> ModuleType:
         msg = "OpenAI models need the openai package: pip install 'redember[openai]'"
         raise ImportError(msg) from error
     return openai
+
+
+def _assistant(content: str | None, calls: list[dict[str, Any]]) -> Message:
+    return Message.assistant(content, **({"tool_calls": calls} if calls else {}))
 
 
 class _Configured:
@@ -46,11 +56,28 @@ class _Configured:
         self._client_options = {**client_options, "api_key": api_key, "base_url": base_url}
 
     def _request(self, messages: Sequence[Message], options: dict[str, Any]) -> dict[str, Any]:
-        return {"model": self.model, "messages": Messages(messages).to_dicts(), **options}
+        sent = [
+            {name: value for name, value in message.items() if name in _SENT}
+            for message in Messages(messages).to_dicts()
+        ]
+        return {"model": self.model, "messages": sent, **options}
 
     @staticmethod
-    def _reply(completion: ChatCompletion) -> Message:
-        return Message.assistant(completion.choices[0].message.content)
+    def _replies(completion: ChatCompletion) -> list[Message]:
+        """Return the message of each choice.
+
+        Raises:
+            AgentError: There is none.
+        """
+        replies: list[Message] = []
+        for choice in completion.choices or ():
+            said = choice.message
+            calls = [call.model_dump(exclude_none=True) for call in said.tool_calls or ()]
+            replies.append(_assistant(said.content, calls))
+        if not replies:
+            msg = "the server answered without any choice, so nothing was stored"
+            raise AgentError(msg)
+        return replies
 
     def __repr__(self) -> str:
         """Name the model, without secrets."""
@@ -62,6 +89,45 @@ class _Configured:
         raise TypeError(msg)
 
 
+class _Pieces:
+    """A streamed answer, put together.
+
+    Pieces of a tool call belong to the call with the same index; servers that send none send whole
+    calls, each with an id of its own.
+    """
+
+    def __init__(self) -> None:
+        self._text: list[str] = []
+        self._calls: dict[Any, dict[str, Any]] = {}
+        self._open: Any = None
+
+    def add(self, chunk: ChatCompletionChunk) -> str:
+        """Take in one chunk, and return its text."""
+        if not chunk.choices:
+            return ""  # the count of tokens comes like this
+        delta = chunk.choices[0].delta
+        for call in delta.tool_calls or ():
+            self._add_call(call.model_dump(exclude_none=True))
+        text = delta.content or ""
+        self._text.append(text)
+        return text
+
+    def _add_call(self, piece: dict[str, Any]) -> None:
+        key = piece.pop("index", None)
+        if key is None:
+            key = piece.get("id", self._open)
+        self._open = key
+        function = piece.pop("function", {})
+        call = self._calls.setdefault(key, {"type": "function", "function": {"arguments": ""}})
+        arguments = call["function"]["arguments"] + function.pop("arguments", "")
+        call["function"] |= function | {"arguments": arguments}
+        call |= piece
+
+    def message(self) -> Message:
+        """Return the whole answer."""
+        return _assistant("".join(self._text) or None, [*self._calls.values()])
+
+
 class OpenAIChat(_Configured):
     """A `ChatModel` behind OpenAI's API, through the official SDK."""
 
@@ -71,17 +137,73 @@ class OpenAIChat(_Configured):
 
     def complete(self, messages: Sequence[Message], /, **options: Any) -> Message:
         """Answer the last of `messages`; `options` are those of `chat.completions.create`."""
-        return self._reply(self._client.chat.completions.create(**self._request(messages, options)))
+        request = self._request(messages, options)
+        return self._replies(self._client.chat.completions.create(**request))[0]
+
+    def complete_many(
+        self, messages: Sequence[Message], n: int, /, **options: Any
+    ) -> list[Message]:
+        """Answer the last of `messages` in `n` ways, with one request."""
+        request = self._request(messages, options | {"n": n})
+        return self._replies(self._client.chat.completions.create(**request))
+
+    def stream(self, messages: Sequence[Message], /, **options: Any) -> Iterator[str | Message]:
+        """Answer the last of `messages` piece by piece, and then as a whole."""
+        request = self._request(messages, options | {"stream": True})
+        pieces = _Pieces()
+        with self._client.chat.completions.create(**request) as chunks:
+            for chunk in chunks:
+                yield pieces.add(chunk)
+        yield pieces.message()
 
 
 class AsyncOpenAIChat(_Configured):
     """An `AsyncChatModel` behind OpenAI's API, through the official SDK."""
 
     @cached_property
-    def _client(self) -> Any:
-        return _sdk().AsyncOpenAI(**self._client_options)
+    def _clients(self) -> dict[Any, tuple[Any, AsyncGenerator[Any, None]]]:
+        return {}
+
+    async def _client(self) -> Any:
+        """Return the client of this event loop: connections belong to the loop they were made in.
+
+        It is closed when its loop shuts down, as asynchronous generators are.
+        """
+        import asyncio  # not at the top: blocking code does without it
+
+        for loop in [*self._clients]:
+            if loop.is_closed():
+                self._clients.pop(loop, None)
+        loop = asyncio.get_running_loop()
+        if loop not in self._clients:
+            holder = _held(_sdk().AsyncOpenAI(**self._client_options))
+            self._clients[loop] = await anext(holder), holder
+        return self._clients[loop][0]
 
     async def complete(self, messages: Sequence[Message], /, **options: Any) -> Message:
         """Answer the last of `messages`; `options` are those of `chat.completions.create`."""
-        request = self._request(messages, options)
-        return self._reply(await self._client.chat.completions.create(**request))
+        client, request = await self._client(), self._request(messages, options)
+        return self._replies(await client.chat.completions.create(**request))[0]
+
+    async def complete_many(
+        self, messages: Sequence[Message], n: int, /, **options: Any
+    ) -> list[Message]:
+        """Answer the last of `messages` in `n` ways, with one request."""
+        client, request = await self._client(), self._request(messages, options | {"n": n})
+        return self._replies(await client.chat.completions.create(**request))
+
+    async def stream(
+        self, messages: Sequence[Message], /, **options: Any
+    ) -> AsyncIterator[str | Message]:
+        """Answer the last of `messages` piece by piece, and then as a whole."""
+        client, request = await self._client(), self._request(messages, options | {"stream": True})
+        pieces = _Pieces()
+        async with await client.chat.completions.create(**request) as chunks:
+            async for chunk in chunks:
+                yield pieces.add(chunk)
+        yield pieces.message()
+
+
+async def _held(client: Any) -> AsyncGenerator[Any, None]:
+    async with client:
+        yield client

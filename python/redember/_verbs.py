@@ -150,6 +150,23 @@ class Verbs:
         """Restart the time to live; return whether there is such a memory."""
         return self._store.touch(memory_id)
 
+    def hold_lease(self, memory_id: str, token: str, seconds: float) -> bool:
+        """Take the lease of a memory, or take it again; return whether it is yours now.
+
+        It says whose turn a conversation is, and protects nothing: writes are atomic with or
+        without it. It ends by itself; there need not be such a memory.
+
+        Args:
+            memory_id: Which memory.
+            token: Your own random name: the same one takes the lease again.
+            seconds: For how long.
+        """
+        return self._store.hold_lease(memory_id, token, seconds)
+
+    def release_lease(self, memory_id: str, token: str) -> bool:
+        """Give the lease back that `token` took; return whether it still was its own."""
+        return self._store.release_lease(memory_id, token)
+
     def ping(self) -> None:
         """Return if the backend can be reached now; raise if not, without retrying.
 

@@ -5,8 +5,11 @@
     │   ├── InvalidMessageError                  a message cannot be stored; `.path` says where
     │   └── TooLargeError                        a message or conversation is over its limit
     ├── AgentError                               an agent is not set up for what was asked
-    │   └── LongMemoryIdRequiredError            no `with_long_memory(id)` was given
+    │   ├── LongMemoryIdRequiredError            no `with_long_memory(id)` was given
+    │   ├── MemoryBusyError                      another turn holds the memory's lease
+    │   └── ToolRoundsExceededError              the model went on calling tools
     └── BackendError                             a call on a backend failed
+        ├── MemoryNotSavedError                  an agent could not store a turn; `.answer`
         ├── UnavailableError (ConnectionError)   not applied: the server could not be reached
         │   └── UnavailableTimeoutError          ... before the deadline; also DeadlineExceededError
         ├── OutcomeUnknownError (ConnectionError)  a write was sent and its reply never came
@@ -29,7 +32,8 @@
 
 Every message says what was tried, on what, and what to do. None holds a secret or message text.
 
-One warning: `InsecureTlsWarning`, wherever certificates are not checked.
+Two warnings: `InsecureTlsWarning`, wherever certificates are not checked, and
+`MemoryNotSavedWarning`, where an agent keeps a turn that it could not store.
 """
 
 from __future__ import annotations
@@ -49,6 +53,9 @@ __all__ = [
     "InvalidMessageError",
     "LayoutError",
     "LongMemoryIdRequiredError",
+    "MemoryBusyError",
+    "MemoryNotSavedError",
+    "MemoryNotSavedWarning",
     "NotEnoughReplicasError",
     "OutcomeUnknownError",
     "OutcomeUnknownTimeoutError",
@@ -62,6 +69,7 @@ __all__ = [
     "StorageFullError",
     "TlsError",
     "TooLargeError",
+    "ToolRoundsExceededError",
     "UnavailableError",
     "UnavailableTimeoutError",
 ]
@@ -104,6 +112,18 @@ class LongMemoryIdRequiredError(AgentError, ValueError):
     """Long-term memory was asked for, but no `with_long_memory(id)` was given."""
 
 
+class MemoryBusyError(AgentError):
+    """Another turn holds the lease of the memory; the model was not asked."""
+
+
+class ToolRoundsExceededError(AgentError):
+    """The model went on calling tools beyond the limit; nothing of the turn was stored."""
+
+
+class MemoryNotSavedWarning(UserWarning):
+    """An agent could not store a turn, and keeps it to store it with the next one."""
+
+
 class BackendError(RedemberError):
     """A call on a backend failed.
 
@@ -130,8 +150,24 @@ class BackendError(RedemberError):
         self.operation = operation
         self.attempts = attempts
         self.elapsed = elapsed
-        self.applied = applied
+        self.applied: Literal["no", "unknown"] = applied
         self.retryable = retryable
+
+
+class MemoryNotSavedError(BackendError):
+    """An agent could not store a turn after the model had answered; `__cause__` says why.
+
+    Attributes:
+        answer: What the model answered, or `None` when it was returned before: the turn was to be
+            stored in the background.
+        memory_id: Which memory.
+        pending: Whether the agent keeps the turn, and stores it once with the next one, or at
+            `save_long_memory()`. If not, no backend could ever take it: it is too large.
+    """
+
+    answer: str | None = None
+    memory_id: str = ""
+    pending: bool = True
 
 
 class UnavailableError(BackendError, ConnectionError):

@@ -66,6 +66,7 @@ mod document;
 pub(crate) mod fixture;
 mod format;
 mod held;
+mod lease;
 mod lock;
 mod log;
 mod names;
@@ -196,6 +197,7 @@ impl FileStore {
                     Layout::Document => session.delete_document(&id, if_revision)?,
                 })
             }
+            Verb::Lease(lease) => Answer::Bool(session.lease(&lease)?),
             Verb::Ping => {
                 Directory::check(&self.options.directory)?;
                 Answer::Done

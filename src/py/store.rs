@@ -20,7 +20,7 @@ use crate::keyspace::{Keyspace, MemoryId};
 use crate::layout::Layout;
 use crate::messages::Limits;
 use crate::options::{ClientOptions, Endpoint, Login, Protocol, Secret, TlsOptions, Topology};
-use crate::store::{Mode, RedisStore, Scan, StoreOptions, Ttl, Verb, Write};
+use crate::store::{Lease, Mode, RedisStore, Scan, StoreOptions, Ttl, Verb, Write};
 
 /// Connections to servers.
 #[pyclass(frozen, name = "Client", module = "redember._core")]
@@ -315,6 +315,29 @@ macro_rules! verbs {
                 memory_id: &Bound<'py, PyAny>,
             ) -> PyResult<Bound<'py, PyAny>> {
                 $drive(py, &self.place, Verb::Touch(id(memory_id)?))
+            }
+
+            fn hold_lease<'py>(
+                &self,
+                py: Python<'py>,
+                memory_id: &Bound<'py, PyAny>,
+                token: &Bound<'py, PyAny>,
+                seconds: f64,
+            ) -> PyResult<Bound<'py, PyAny>> {
+                let token = text("token", token)?.to_owned();
+                let lease = Lease { id: id(memory_id)?, token, span: Some(span(py, seconds)?) };
+                $drive(py, &self.place, Verb::Lease(lease))
+            }
+
+            fn release_lease<'py>(
+                &self,
+                py: Python<'py>,
+                memory_id: &Bound<'py, PyAny>,
+                token: &Bound<'py, PyAny>,
+            ) -> PyResult<Bound<'py, PyAny>> {
+                let token = text("token", token)?.to_owned();
+                let lease = Lease { id: id(memory_id)?, token, span: None };
+                $drive(py, &self.place, Verb::Lease(lease))
             }
 
             fn page<'py>(&self, py: Python<'py>, listing: &Listing) -> PyResult<Bound<'py, PyAny>> {

@@ -73,6 +73,8 @@ pub static POP: LazyLock<Script> =
 pub static DELETE: LazyLock<Script> = LazyLock::new(|| Script::new(&[include_str!("delete.lua")]));
 /// Restarts the time to live of a memory.
 pub static TOUCH: LazyLock<Script> = LazyLock::new(|| Script::new(&[include_str!("touch.lua")]));
+/// Takes, extends or gives back a lease.
+pub static LEASE: LazyLock<Script> = LazyLock::new(|| Script::new(&[include_str!("lease.lua")]));
 /// Reads the header and the time left.
 pub static INFO: LazyLock<Script> = LazyLock::new(|| Script::new(&[include_str!("info.lua")]));
 /// Reads the last messages.

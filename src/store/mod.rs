@@ -7,6 +7,7 @@ mod answer;
 mod delete;
 mod detect;
 mod document;
+mod lease;
 mod ledger;
 mod list;
 mod ownership;
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 pub use answer::{Answer, Info, Written};
 pub(crate) use detect::other_layout;
+pub use lease::Lease;
 pub(crate) use ledger::{Key, Keyed, Ledger, MAX_KEYS};
 pub use list::Scan;
 pub(crate) use redis_store::check_write;
@@ -52,6 +54,8 @@ pub enum Verb {
     Info(MemoryId),
     /// Restarts the time to live.
     Touch(MemoryId),
+    /// Takes, extends or gives back the right to the next turn.
+    Lease(Lease),
     /// Reads the next page of ids.
     Page(Arc<Scan>),
     /// Asks whether the store is there.
@@ -117,6 +121,7 @@ impl Verb {
             | Self::Info(id)
             | Self::Touch(id) => Some(id),
             Self::Write(write) => Some(&write.id),
+            Self::Lease(lease) => Some(&lease.id),
             Self::Page(_) | Self::Ping => None,
         }
     }
@@ -134,6 +139,8 @@ impl Verb {
             Self::Count(_) => "count",
             Self::Info(_) => "info",
             Self::Touch(_) => "touch",
+            Self::Lease(Lease { span: Some(_), .. }) => "hold_lease",
+            Self::Lease(Lease { span: None, .. }) => "release_lease",
             Self::Page(_) => "list",
             Self::Ping => "ping",
         }

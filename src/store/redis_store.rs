@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::detect::Detect;
 use super::{Answer, Mode, Verb, Write, Writer};
-use super::{delete, document, list, pop, read, write};
+use super::{delete, document, lease, list, pop, read, write};
 use crate::error::{Error, ErrorKind, Result};
 use crate::keyspace::Keyspace;
 use crate::layout::Layout;
@@ -69,6 +69,7 @@ impl RedisStore {
             Verb::Touch(_) | Verb::Write(_) | Verb::Pop(_) | Verb::Delete(..) => {
                 self.plan_write(verb, writer)?
             }
+            Verb::Lease(asked) => lease::lease(&options.keyspace.key(&asked.id), asked),
             Verb::Page(scan) => list::page(&options.keyspace, scan),
             Verb::Ping => ping(),
         })

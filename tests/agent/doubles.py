@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,10 @@ __all__ = [
     "Kit",
     "Scripted",
     "Shelf",
+    "Streamed",
     "at_once",
+    "call",
+    "calls",
     "said",
 ]
 
@@ -49,6 +53,59 @@ class Scripted:
     def contents(self) -> list[Any]:
         """What the messages of the last prompt say."""
         return [message["content"] for message in self.prompts[-1]]
+
+
+def call(name: str, arguments: str = "{}", tool_call_id: str = "c1") -> dict[str, Any]:
+    """Return the call of a tool, as a model makes it."""
+    function = {"name": name, "arguments": arguments}
+    return {"id": tool_call_id, "type": "function", "function": function}
+
+
+def calls(*made: dict[str, Any]) -> dict[str, Any]:
+    """Return a model's message that calls tools."""
+    return {"role": "assistant", "content": None, "tool_calls": [*made]}
+
+
+class Streamed:
+    """A chat model that streams: each reply is a list of pieces, errors among them.
+
+    Attributes:
+        prompts: Every prompt so far, as dicts.
+        closed: How many streams were closed or came to their end.
+    """
+
+    def __init__(self, *replies: list[Any], is_async: bool = False) -> None:
+        self._replies = list(replies)
+        self.prompts: list[list[dict[str, Any]]] = []
+        self.closed = 0
+        if is_async:
+            self.stream = self._stream_async
+
+    def complete(self, messages: Messages, /, **_options: Any) -> Any:
+        return "".join(self._next(messages))
+
+    def _next(self, messages: Messages) -> list[Any]:
+        self.prompts.append(messages.to_dicts())
+        return self._replies.pop(0) if self._replies else ["ans", "wer ", str(len(self.prompts))]
+
+    def stream(self, messages: Messages, /, **_options: Any) -> Any:
+        try:
+            for piece in self._next(messages):
+                if isinstance(piece, BaseException):
+                    raise piece
+                yield piece
+        finally:
+            self.closed += 1
+
+    async def _stream_async(self, messages: Messages, /, **_options: Any) -> Any:
+        try:
+            for piece in self._next(messages):
+                await asyncio.sleep(0)
+                if isinstance(piece, BaseException):
+                    raise piece
+                yield piece
+        finally:
+            self.closed += 1
 
 
 class Shelf:
@@ -145,6 +202,28 @@ class Kit:
     def openai(self, *given: Any, **named: Any) -> Any:
         """Return an agent of this kind on the OpenAI SDK."""
         return getattr(redember, f"{self.flavour}Agent").openai(*given, **named)
+
+    def streamed(self, *replies: list[Any]) -> Streamed:
+        """Return a streaming model of this kind."""
+        return Streamed(*replies, is_async=bool(self.flavour))
+
+    def read(self, agent: Any, text: str, pieces: int | None = None, **options: Any) -> list[str]:
+        """Return what the agent streams; after `pieces` the stream is closed."""
+        stream = agent.stream(text, **options)
+        if not self.flavour:
+            found = [*itertools.islice(stream, pieces)]
+            stream.close()
+            return found
+
+        async def read() -> list[str]:
+            found = []
+            async for piece in stream:
+                found.append(piece)
+                if len(found) == pieces:
+                    await stream.aclose()
+            return found
+
+        return self.run(read())
 
     def memory(self) -> Any:
         """Return a new in-memory backend of this kind."""

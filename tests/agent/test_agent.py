@@ -149,18 +149,6 @@ def test_a_failed_model_leaves_nothing_behind(kit: Kit) -> None:
     assert kit.stored(backend, "a") == ["one", "answer 2"]
 
 
-@pytest.mark.parametrize("shelf", [Shelf, Appending])
-def test_a_failed_write_is_raised_and_not_remembered(kit: Kit, shelf: type[Shelf]) -> None:
-    backend = shelf(a=turns("one", "yes"))
-    agent = kit.agent(Scripted()).with_long_memory("a").using_backend(kit.own(backend))
-    backend.broken = {"append", "save"}
-    with pytest.raises(OSError, match=r"append|save"):
-        kit.ask(agent, "lost")
-    backend.broken = set()
-    kit.ask(agent, "two")
-    assert said(agent.history) == said(backend.memories["a"]) == ["one", "yes", "two", "answer 2"]
-
-
 def test_another_id_has_a_history_of_its_own(kit: Kit) -> None:
     model, backend = Scripted(), kit.memory()
     alice = kit.agent(model).with_short_memory().with_long_memory("alice").using_backend(backend)

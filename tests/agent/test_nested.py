@@ -83,7 +83,7 @@ def test_a_backend_that_asks_its_agent_is_refused() -> None:
             return agent.ask(f"What is {memory_id}?")
 
     agent = Agent(Scripted()).with_long_memory("a").using_backend(Curious())
-    with pytest.raises(AgentError, match="own model or backend"):
+    with pytest.raises(AgentError, match="own model, tool or backend"):
         agent.ask("one")
 
 

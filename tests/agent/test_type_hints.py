@@ -37,5 +37,5 @@ def test_every_annotation_means_something(function: Any) -> None:
 
 
 def test_they_are_the_types_themselves() -> None:
-    assert get_type_hints(Agent.with_long_memory) == {"memory_id": str, "return": Self}
+    assert get_type_hints(Agent.with_system) == {"text": str, "return": Self}
     assert get_type_hints(AsyncMemoryBackend.save)["messages"] is Messages
