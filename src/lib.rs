@@ -9,7 +9,7 @@
 //! A file imports from rows above it, and from its neighbours in a row:
 //!
 //! ```text
-//! 0  error  wake
+//! 0  error  slot  wake
 //! 1  keyspace  codec  message  messages  options
 //! 2  layout  script  call
 //! 3  plan  refusal  store (verbs, plans)
@@ -34,6 +34,7 @@ pub mod options;
 pub mod plan;
 mod refusal;
 pub mod script;
+mod slot;
 pub mod store;
 pub mod transport;
 mod wake;

@@ -11,13 +11,14 @@ use super::address::{Address, Role, Settings};
 use super::pool::Status;
 use super::scout::Scout;
 use super::server::Server;
-use super::slots::{Range, SlotMap, slot};
+use super::slots::{Range, SlotMap};
 use super::{closed, is_demoted};
 use crate::call::{Failure, Retry};
 use crate::error::{Error, ErrorKind};
 use crate::options::{Endpoint, Topology};
 use crate::plan::{Reply, Request, Route, ServerError};
 use crate::refusal::refused;
+use crate::slot::slot;
 
 /// The servers that one process talks to.
 #[derive(Debug)]

@@ -1,31 +1,14 @@
-//! The slots of a cluster: which one a key is in, and which server has it.
-//!
-//! Specification: <https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/>.
+//! The slots of a cluster: which server has each.
 
 use std::sync::Arc;
-
-use crc::{CRC_16_XMODEM, Crc};
 
 use super::server::Server;
 use crate::error::{Error, Result};
 use crate::options::Endpoint;
 use crate::plan::{Replies, Reply};
+use crate::slot::SLOTS;
 
-/// How many slots a cluster has.
-pub(super) const SLOTS: u16 = 16384;
-
-const CHECKSUM: Crc<u16> = Crc::<u16>::new(&CRC_16_XMODEM);
 const NOBODY: u16 = u16::MAX;
-
-/// Returns the slot of a key: a checksum of it, or of its part in braces.
-pub(super) fn slot(key: &[u8]) -> u16 {
-    let tagged = memchr::memchr(b'{', key).and_then(|open| {
-        let rest = key.get(open + 1..)?;
-        let close = memchr::memchr(b'}', rest)?;
-        rest.get(..close).filter(|tag| !tag.is_empty())
-    });
-    CHECKSUM.checksum(tagged.unwrap_or(key)) % SLOTS
-}
 
 /// A run of slots and the primary that has them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,16 +114,6 @@ impl SlotMap {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn slots_are_those_of_the_specification() {
-        assert_eq!(slot(b"123456789"), 0x31C3);
-        assert_eq!(slot(b"foo"), 12182);
-        assert_eq!(slot(b"{user1000}.following"), slot(b"user1000"));
-        assert_eq!(slot(b"foo{}{bar}"), CHECKSUM.checksum(b"foo{}{bar}") % SLOTS);
-        assert_eq!(slot(b"foo{{bar}}zap"), slot(b"{bar"));
-        assert_eq!(slot(b"foo{bar}{zap}"), slot(b"bar"));
-    }
 
     #[test]
     fn ranges_are_read_and_nameless_nodes_are_where_they_were_asked() {

@@ -1,13 +1,9 @@
 //! The key of a document's fence, in the same slot of a cluster as the document itself.
 
 use bytes::Bytes;
-use crc::{CRC_16_XMODEM, Crc};
 
 use crate::keyspace::FENCE;
-
-/// Slots of a cluster.
-const SLOTS: u16 = 1 << 14;
-const CHECKSUM: Crc<u16> = Crc::<u16>::new(&CRC_16_XMODEM);
+use crate::slot::{slot, tag};
 
 /// Returns the key of the fence of the document under `key`.
 ///
@@ -21,34 +17,15 @@ pub(super) fn of(key: &[u8]) -> Bytes {
     if tag(key).is_some() {
         return [FENCE.as_bytes(), b"tagged:", key].concat().into();
     }
-    let slot = CHECKSUM.checksum(key) % SLOTS;
-    let same = (0..u32::MAX)
-        .find(|number| CHECKSUM.checksum(number.to_string().as_bytes()) % SLOTS == slot);
+    let wanted = slot(key);
+    let same = (0..u32::MAX).find(|number| slot(number.to_string().as_bytes()) == wanted);
     let number = same.unwrap_or_default().to_string();
     [FENCE.as_bytes(), b"slot:{", number.as_bytes(), b"}", key].concat().into()
-}
-
-/// Returns the part of a key that a cluster hashes, if it is not the whole.
-fn tag(key: &[u8]) -> Option<&[u8]> {
-    let open = key.iter().position(|&byte| byte == b'{')?;
-    let inside = key.get(open + 1..)?;
-    let close = inside.iter().position(|&byte| byte == b'}').filter(|&close| close > 0)?;
-    inside.get(..close)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn slot(key: &[u8]) -> u16 {
-        CHECKSUM.checksum(tag(key).unwrap_or(key)) % SLOTS
-    }
-
-    #[test]
-    fn slots_are_those_of_a_cluster() {
-        assert_eq!(slot(b"foo"), 12182);
-        assert_eq!(slot(b"{user1000}.following"), slot(b"{user1000}.followers"));
-    }
 
     #[test]
     fn a_fence_lies_in_the_slot_of_its_document() {
