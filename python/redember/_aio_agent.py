@@ -93,7 +93,7 @@ class AsyncAgent(Builder):
 
         A model with a method `complete_many` is asked once, any other `n` times. If the first
         answer calls tools, they are called, and `n` answers are asked for again; of the others,
-        those that call tools are left out.
+        those that call tools or hold no text are left out.
 
         Args:
             text: What the user says.

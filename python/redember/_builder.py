@@ -203,6 +203,9 @@ class Builder:
         docstring says of it and of them. What it returns goes back to the model, as JSON if it is
         not text; so does the error that it raises. The calls and their results are stored.
 
+        A model of your own gets the descriptions of all tools as `tools=`, in the shape of OpenAI's
+        API.
+
         Args:
             function: A function. An asyncio agent takes asyncio functions, too.
 

@@ -19,8 +19,10 @@ from redember.errors import (
     BackendError,
     ConflictError,
     InvalidArgumentError,
+    InvalidMessageError,
     MemoryNotSavedError,
     MemoryNotSavedWarning,
+    TooLargeError,
 )
 
 __all__ = ["AutoSave", "Conversation", "OnSaveError", "loaded"]
@@ -93,6 +95,7 @@ class Conversation:
     history: Messages = field(default_factory=Messages)
     is_loaded: bool = False
     failure: Exception | None = None
+    _takes_keys: bool | None = None
     _queue: deque[_Batch] = field(default_factory=deque[_Batch])
 
     @property
@@ -184,8 +187,18 @@ class Conversation:
         backend, memory_id, messages = self.backend, self.memory_id, batch.messages
         append = getattr(backend, "append", None)
         if append is not None:
-            named = {"idempotency_key": batch.key} if _takes(append, "idempotency_key") else {}
-            yield partial(append, memory_id, messages, **named)
+            if self._takes_keys is None:
+                self._takes_keys = _takes(append, "idempotency_key")
+            if self._takes_keys:
+                try:
+                    yield partial(append, memory_id, messages, idempotency_key=batch.key)
+                except (InvalidMessageError, TooLargeError):
+                    raise
+                except InvalidArgumentError:  # it has no room for keys, and nothing was sent
+                    self._takes_keys = False
+                else:
+                    return
+            yield partial(append, memory_id, messages)
             return
         found = loaded((yield partial(backend.load, memory_id)))
         if batch.base is not None:
@@ -229,7 +242,7 @@ class Conversation:
             MemoryNotSavedError: Unless turns are kept without an error.
         """
         tell(self.hooks, "on_error", self.memory_id, error)
-        pending = bool(self._queue)
+        pending = not isinstance(error, InvalidArgumentError)
         text = (_PENDING if pending else _HOPELESS).format(
             memory_id=self.memory_id, error=_why(error)
         )

@@ -4,6 +4,13 @@ Any object with these methods will do; it need not inherit from anything. An age
 with one call of `append(memory_id, messages)` if the object has such a method, else with a `load`
 and a `save`. Only `append` is safe when several writers share a memory: between a `load` and a
 `save` another writer's messages are lost.
+
+If `append` takes a keyword `idempotency_key`, each call gets one, and a call that is repeated
+because nobody knows what became of it gets the same one again: a second append with it must change
+nothing. Without it, an append that raises must not have stored anything.
+
+Turns can hold a lease where there are `hold_lease(memory_id, token, seconds)` and
+`release_lease(memory_id, token)`, both with a `bool` for whether it is, or was, the token's.
 """
 
 from __future__ import annotations

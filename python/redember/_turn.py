@@ -121,9 +121,9 @@ class Exchange:
             )
             first, calls = replies[0], tool_calls(replies[0])
             if not calls:
-                texts = [_text(first), *(_text(one) for one in replies[1:] if not one.tool_calls)]
                 self.said += [first]
-                return texts
+                others = [one.content for one in replies[1:] if not one.tool_calls]
+                return [_text(first), *(text for text in others if isinstance(text, str))]
             if not self.tools:
                 msg = "the model calls a tool, but the agent has none, so nothing was stored"
                 raise AgentError(msg)
@@ -147,6 +147,8 @@ class Exchange:
             replies = []
             for _ in range(choices):
                 replies.append((yield self._request("complete", prompt)))
+        if not replies:
+            raise AgentError(_WITHOUT_TEXT)
         return [_message(reply) for reply in replies]
 
     def _stream(self, prompt: Messages) -> Steps[Message]:

@@ -70,3 +70,39 @@ impl Session<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::fixture::{Fixture, eventually, id};
+    use super::*;
+    use crate::store::{Answer, Verb};
+
+    fn ask(fixture: &Fixture, token: &str, span: Option<Duration>) -> bool {
+        let lease = Lease { id: id("a"), token: token.to_owned(), span };
+        matches!(fixture.apply(Verb::Lease(lease)), Answer::Bool(true))
+    }
+
+    #[test]
+    fn a_lease_is_one_holders_and_its_file_goes_with_it() {
+        let fixture = Fixture::new();
+        let minute = Some(Duration::from_secs(60));
+        assert!(!ask(&fixture, "mine", None));
+        assert!(ask(&fixture, "mine", minute));
+        assert!(ask(&fixture, "mine", minute));
+        assert!(!ask(&fixture, "yours", minute));
+        assert!(!ask(&fixture, "yours", None));
+        assert!(fixture.list().is_empty());
+        assert!(ask(&fixture, "mine", None));
+        assert!(!fixture.path("a").with_extension("jsonl.lease").exists());
+    }
+
+    #[test]
+    fn a_lease_that_has_ended_is_free() {
+        let fixture = Fixture::new();
+        assert!(ask(&fixture, "mine", Some(Duration::from_millis(1))));
+        eventually(|| ask(&fixture, "yours", Some(Duration::from_secs(60))));
+        assert!(!ask(&fixture, "mine", None));
+    }
+}

@@ -187,6 +187,26 @@ def test_what_can_never_be_stored_is_not_in_the_way_of_the_rest(kit: Kit) -> Non
     assert said(shelf.memories["b"])[::2] == ["one", "two"]
 
 
+def test_a_backend_that_has_no_room_for_keys_gets_none(kit: Kit) -> None:
+    class Roomless(Keyed):
+        def append(
+            self, memory_id: str, messages: Messages, /, *, idempotency_key: str | None = None
+        ) -> WriteResult:
+            self._enter("append", memory_id)
+            if idempotency_key is not None:
+                msg = "there is no room for an idempotency_key"
+                raise InvalidArgumentError(msg)
+            self.memories.setdefault(memory_id, []).extend(messages.to_dicts())
+            return WriteResult(1, 1)
+
+    shelf = Roomless()
+    agent = kit.agent(Scripted()).with_long_memory("a").using_backend(own(kit, shelf))
+    kit.ask(agent, "one")
+    kit.ask(agent, "two")
+    assert said(shelf.memories["a"]) == ["one", "answer 1", "two", "answer 2"]
+    assert [verb for verb, _ in shelf.calls].count("append") == 3
+
+
 def test_a_kept_turn_is_logged_by_id_alone(kit: Kit, caplog: pytest.LogCaptureFixture) -> None:
     shelf = Appending()
     shelf.broken = {"append"}
