@@ -58,14 +58,16 @@ def tiers(client: Client) -> None:
 
 
 def tenants(client: Client) -> None:
-    """Keep tenants apart by prefix: neither sees the other's memories."""
+    """Keep tenants apart: neither sees the other's memories, whatever their names."""
     title("4. Tenants")
     for tenant in ("acme", "globex"):
-        backend = RedisBackend.from_client(client).with_prefix(f"{PREFIX}tenant:{tenant}:")
+        backend = RedisBackend.from_client(client).with_prefix(PREFIX).for_tenant(tenant)
         agent = Agent(model).using_backend(backend)
         for user in ("alice", "bruno"):
             agent.with_long_memory(f"{tenant}-{user}").ask("Hello")
-        print(f"  {tenant}: {sorted(agent.list_long_memories())}")
+        print(f"  {tenant}: {sorted(agent.list_long_memories())}  {backend.options.prefix}")
+        for memory_id in backend.list():
+            backend.delete(memory_id)
 
 
 def by_hand(client: Client) -> None:
