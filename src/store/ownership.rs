@@ -10,10 +10,12 @@ use crate::plan::Reply;
 pub(super) struct Ownership {
     /// The label of the server that has a slot.
     owners: BTreeMap<u16, String>,
-    /// The labels of servers that are taking a slot over.
+    /// The labels of servers that are taking a slot over, as they say.
     takers: BTreeMap<u16, String>,
-    /// Slots that their owner is giving away.
-    leaving: BTreeSet<u16>,
+    /// The ids of nodes that slots are given to, as their owners say.
+    leaving: BTreeMap<u16, String>,
+    /// The label of the server with an id.
+    labels: BTreeMap<String, String>,
     /// Whether slots that are moving have been looked into.
     settled: bool,
 }
@@ -44,6 +46,8 @@ impl Ownership {
             line.split(' ').nth(2).is_some_and(|flags| flags.split(',').any(|it| it == "myself"))
         };
         let myself = text.lines().find(is_myself).ok_or_else(malformed)?;
+        let id = myself.split(' ').next().unwrap_or_default();
+        self.labels.insert(id.to_owned(), label.to_owned());
         for slots in myself.split(' ').skip(8).filter(|slots| !slots.is_empty()) {
             if let Some(open) = slots.strip_prefix('[') {
                 let (slot, rest) = open.split_once('-').ok_or_else(malformed)?;
@@ -51,7 +55,8 @@ impl Ownership {
                 if rest.starts_with('<') {
                     self.takers.insert(slot, label.to_owned());
                 } else {
-                    self.leaving.insert(slot);
+                    let id = rest.trim_start_matches(">-").trim_end_matches(']');
+                    self.leaving.insert(slot, id.to_owned());
                 }
                 continue;
             }
@@ -69,13 +74,16 @@ impl Ownership {
         let mut doubts = Doubts::default();
         for (slot, owner) in &self.owners {
             let moved = before.owners.get(slot) != Some(owner);
-            let is_open = |it: &Self| it.takers.contains_key(slot) || it.leaving.contains(slot);
+            let is_open = |it: &Self| it.takers.contains_key(slot) || it.leaving.contains_key(slot);
             let moving = !before.settled && (is_open(self) || is_open(before));
             if !moved && !moving {
                 continue;
             }
             doubts.owners.entry(owner.clone()).or_default().push(*slot);
-            if let Some(taker) = self.takers.get(slot) {
+            // The two are asked one after the other, so either may not have heard of it yet.
+            let named = self.leaving.get(slot).and_then(|id| self.labels.get(id));
+            let takers = BTreeSet::from_iter(self.takers.get(slot).into_iter().chain(named));
+            for taker in takers {
                 doubts.takers.entry(taker.clone()).or_default().push(*slot);
             }
         }
@@ -86,5 +94,46 @@ impl Ownership {
     /// next time, nothing of theirs was missed.
     pub(super) fn settle(&mut self) {
         self.settled = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ownership(primaries: &[(&str, &str)]) -> Ownership {
+        let mut ownership = Ownership::default();
+        for (id, slots) in primaries {
+            let line = format!("{id} h:1@2 myself,master - 0 0 1 connected {slots}\n");
+            ownership.add(&format!("at-{id}"), Reply::Text(line.into())).unwrap();
+        }
+        ownership
+    }
+
+    fn slots(slots: &BTreeMap<String, Vec<u16>>) -> Vec<(&str, &[u16])> {
+        slots.iter().map(|(label, slots)| (label.as_str(), slots.as_slice())).collect()
+    }
+
+    #[test]
+    fn a_taker_is_known_from_either_side() {
+        let before = ownership(&[("a", "0-9"), ("b", "10-19")]);
+        for now in [
+            ownership(&[("a", "0-9 [4->-b]"), ("b", "10-19")]),
+            ownership(&[("a", "0-9"), ("b", "10-19 [4-<-a]")]),
+        ] {
+            let doubts = now.doubts_since(&before);
+            assert_eq!(slots(&doubts.owners), [("at-a", [4].as_slice())]);
+            assert_eq!(slots(&doubts.takers), [("at-b", [4].as_slice())]);
+        }
+    }
+
+    #[test]
+    fn slots_that_stayed_are_in_no_doubt() {
+        let mut before = ownership(&[("a", "0-9 [4->-b]"), ("b", "10-19 [4-<-a]")]);
+        before.settle();
+        let still_moving = ownership(&[("a", "0-9 [4->-b]"), ("b", "10-19 [4-<-a]")]);
+        assert!(still_moving.doubts_since(&before).is_empty());
+        let moved = ownership(&[("a", "0-3 5-9"), ("b", "4 10-19")]);
+        assert_eq!(slots(&moved.doubts_since(&before).owners), [("at-b", [4].as_slice())]);
     }
 }

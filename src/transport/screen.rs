@@ -17,6 +17,9 @@ use super::resp::{MAX_BYTES, MAX_DEPTH, MAX_LINE, malformed, too_large};
 /// Items that a server may announce in one reply; redis-rs reserves about 60 bytes for each at once.
 const MAX_ITEMS: u64 = 1 << 20;
 
+/// Pushes that may come between two replies: nobody has subscribed to anything.
+const MAX_PUSHES: u32 = 1000;
+
 /// A stream of bytes in both directions.
 pub(super) trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
 
@@ -141,6 +144,9 @@ struct Replies {
     /// Bytes and items of the whole reply so far.
     bytes: u64,
     items: u64,
+    /// Pushes since the last reply, and whether this is one.
+    pushes: u32,
+    is_push: bool,
 }
 
 /// No kind and length take more.
@@ -155,7 +161,7 @@ impl Replies {
                 self.skip -= skipped as u64;
                 bytes = bytes.get(skipped..).unwrap_or_default();
                 if self.skip == 0 {
-                    self.end_value();
+                    self.end_value()?;
                 }
                 continue;
             }
@@ -179,10 +185,13 @@ impl Replies {
         let line = std::mem::take(&mut self.line);
         self.bytes += std::mem::take(&mut self.length);
         let (&kind, rest) = line.split_first().ok_or_else(malformed)?;
+        if self.open.is_empty() {
+            self.is_push = kind == b'>';
+        }
         match kind {
             b'$' | b'=' | b'!' => {
                 if let Some(size) = length(rest)? {
-                    self.bytes += size;
+                    self.bytes = self.bytes.saturating_add(size);
                     if self.bytes > MAX_BYTES as u64 {
                         return Err(too_large());
                     }
@@ -208,20 +217,21 @@ impl Replies {
             b'+' | b'-' | b':' | b'_' | b'#' | b',' | b'(' => {}
             _ => return Err(malformed()),
         }
-        self.end_value();
-        Ok(())
+        self.end_value()
     }
 
     /// A value has ended, and with it every array whose last item it was.
-    fn end_value(&mut self) {
+    fn end_value(&mut self) -> io::Result<()> {
         while let Some(left) = self.open.last_mut() {
             *left -= 1;
             if *left > 0 {
-                return;
+                return Ok(());
             }
             self.open.pop();
         }
         (self.bytes, self.items) = (0, 0);
+        self.pushes = if self.is_push { self.pushes + 1 } else { 0 };
+        if self.pushes > MAX_PUSHES { Err(malformed()) } else { Ok(()) }
     }
 }
 
@@ -290,6 +300,11 @@ mod tests {
             assert!(check(bytes).is_err(), "{shown}");
         }
         assert!(check(&many).is_err());
+        let push = b">1\r\n+x\r\n";
+        assert!(check(&push.repeat(1001)).is_err());
+        assert!(
+            check(&[push.repeat(1000), b":1\r\n".to_vec(), push.repeat(1000)].concat()).is_ok()
+        );
     }
 
     proptest! {
