@@ -67,8 +67,8 @@ pub struct Call {
     /// Times that a server which was there did not answer a request.
     silences: u32,
     tries_once: bool,
-    /// How many replicas were to have the write, and how many had it, if they were too few.
-    shortage: Option<(u32, u32)>,
+    /// What is to be said if replicas lack what was written.
+    shortage: Option<Error>,
 }
 
 impl Call {
@@ -166,9 +166,9 @@ impl Call {
         self.report(&error, timed_out)
     }
 
-    /// Takes note of how many replicas have what the request wrote.
-    pub fn replicated(&mut self, wanted: u32, have: u32) {
-        self.shortage = (have < wanted).then_some((wanted, have));
+    /// Takes note of whether replicas lack what the request wrote.
+    pub fn note_replicas(&mut self, shortage: Option<Error>) {
+        self.shortage = shortage;
     }
 
     /// Checks that enough replicas have what was written.
@@ -176,13 +176,7 @@ impl Call {
     /// # Errors
     /// [`ErrorKind::NotEnoughReplicas`]; the primary has the write all the same.
     pub fn check_replicas(&self) -> Result<()> {
-        let Some((wanted, have)) = self.shortage else { return Ok(()) };
-        let message = format!(
-            "the primary has it, but only {have} of {wanted} replicas said in time that they do; \
-             check the replicas, and repeat the call if it must outlive the primary"
-        );
-        let error = Error::new(ErrorKind::NotEnoughReplicas { written: true }, message);
-        Err(self.report(&error, false))
+        self.shortage.as_ref().map_or(Ok(()), |error| Err(self.report(error, false)))
     }
 
     /// Adds what is known of this call to an error that ends it.

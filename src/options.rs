@@ -101,6 +101,20 @@ pub struct TlsOptions {
     pub accept_invalid: bool,
 }
 
+/// When a write counts as done.
+///
+/// Redis replicates after it has answered, and may even answer first: a primary that dies takes
+/// with it what no replica has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// When the primary has it.
+    Ack,
+    /// When a replica has it, too, as long as there are replicas and one of them answers soon.
+    Confirmed,
+    /// When this many replicas have it, too; or else the write fails.
+    Replicated(u32),
+}
+
 /// The RESP version of connections.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Protocol {
@@ -130,8 +144,8 @@ pub struct ClientOptions {
     pub timeout: Duration,
     /// Connections to one server that blocking calls may hold at once.
     pub pool_size: usize,
-    /// Replicas that must have a write before it counts as done; 0 waits for none.
-    pub replicas: u32,
+    /// When a write counts as done.
+    pub durability: Durability,
 }
 
 impl ClientOptions {
@@ -152,7 +166,7 @@ impl Default for ClientOptions {
             tls: None,
             timeout: Duration::from_secs(5),
             pool_size: 10,
-            replicas: 0,
+            durability: Durability::Ack,
         }
     }
 }

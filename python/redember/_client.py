@@ -58,7 +58,7 @@ def connections(options: RedisOptions) -> Connections:
         protocol=options.protocol,
         timeout=seconds("timeout", options.timeout),
         pool_size=options.pool_size,
-        replicas=options.replicas if options.durability == "replicated" else 0,
+        durability=(options.durability_in_force, options.replicas),
         tls=_tls(options.tls),
     )
 

@@ -207,7 +207,7 @@ class Client:
         protocol: int,
         timeout: float,
         pool_size: int,
-        replicas: int,
+        durability: tuple[str, int],
         tls: tuple[Any, ...] | None,
     ) -> Client: ...
     @property

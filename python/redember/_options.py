@@ -28,7 +28,7 @@ DEFAULT_PREFIX: Final = "redember:memories:"
 DEFAULT_TTL: Final = timedelta(days=7)
 GO_PREFIX: Final = "go-deep-agent:memories:"
 LAYOUTS: Final = ("log", "document")
-DURABILITIES: Final = ("ack", "replicated")
+DURABILITIES: Final = ("auto", "ack", "confirmed", "replicated")
 
 Duration = timedelta | float | str
 """A time span: a `timedelta`, seconds, or text such as `"7d"`, `"24h"`, `"90m"`, `"30s"`."""
@@ -98,8 +98,10 @@ class RedisOptions:
         timeout: Seconds that one call may take, connecting and retries included.
         protocol: RESP version, 2 or 3.
         tls: Whether to connect by TLS, or how. Default no.
-        durability: When a write counts as done: `"ack"`, when the primary has it; `"replicated"`,
-            when `replicas` replicas have it too, or else `NotEnoughReplicasError`.
+        durability: When a write counts as done. `"ack"`: when the primary has it. `"confirmed"`: when
+            a replica has it too, if there is one and it answers within 50 ms. `"replicated"`: when
+            `replicas` replicas have it, or else `NotEnoughReplicasError`. `"auto"`, the default:
+            `"ack"` on one server, `"confirmed"` on a cluster and under sentinels.
         replicas: How many replicas `"replicated"` waits for.
         max_message_bytes: The largest message, in bytes of JSON. Default 16 MiB.
         max_conversation_bytes: The largest conversation in one call. Default 256 MiB.
@@ -131,7 +133,7 @@ class RedisOptions:
     timeout: Duration = 5.0
     protocol: int = 2
     tls: bool | TlsOptions = False
-    durability: str = "ack"
+    durability: str = "auto"
     replicas: int = 1
     max_message_bytes: int = 16 << 20
     max_conversation_bytes: int = 256 << 20
@@ -197,6 +199,13 @@ class RedisOptions:
         sentinels = self.sentinel_service is not None
         port = 26379 if sentinels else 6379
         return read_servers(self.addr, several=self.cluster or sentinels, port=port)
+
+    @property
+    def durability_in_force(self) -> str:
+        """The durability that `"auto"` stands for, or the one that was chosen."""
+        if self.durability != "auto":
+            return self.durability
+        return "confirmed" if self.cluster or self.sentinel_service is not None else "ack"
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
         """Refuse to be pickled with a password: the pickle would hold it."""

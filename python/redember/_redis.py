@@ -140,10 +140,13 @@ class _Configured:
         return self._reconnecting(tls=tls)
 
     def with_durability(self, durability: str, replicas: int = 1) -> Self:
-        """Return a copy whose writes are done when `"ack"`ed, or when they are `"replicated"`.
+        """Return a copy whose writes count as done as `durability` says; see `RedisOptions`.
 
-        With `"replicated"`, a write that fewer than `replicas` replicas confirm within half a
-        second raises `NotEnoughReplicasError` with `applied="yes"`.
+        Args:
+            durability: `"auto"`, `"ack"`, `"confirmed"` or `"replicated"`. With the last, a write
+                that too few replicas have within half a second raises `NotEnoughReplicasError` with
+                `applied="yes"`.
+            replicas: How many replicas `"replicated"` waits for.
         """
         return self._reconnecting(durability=durability, replicas=replicas)
 

@@ -19,7 +19,9 @@ use crate::in_memory::{InMemoryOptions, InMemoryStore};
 use crate::keyspace::{Keyspace, MemoryId};
 use crate::layout::Layout;
 use crate::messages::Limits;
-use crate::options::{ClientOptions, Endpoint, Login, Protocol, Secret, TlsOptions, Topology};
+use crate::options::{
+    ClientOptions, Durability, Endpoint, Login, Protocol, Secret, TlsOptions, Topology,
+};
 use crate::store::{Lease, Mode, RedisStore, Scan, StoreOptions, Ttl, Verb, Write};
 
 /// Connections to servers.
@@ -40,7 +42,7 @@ type Tls = (Option<PathBuf>, Option<PathBuf>, Option<PathBuf>, Option<String>, b
 #[pymethods]
 impl PyClient {
     #[new]
-    #[pyo3(signature = (*, servers, path, cluster, service, db, login, sentinel_login, credentials, protocol, timeout, pool_size, replicas, tls))]
+    #[pyo3(signature = (*, servers, path, cluster, service, db, login, sentinel_login, credentials, protocol, timeout, pool_size, durability, tls))]
     #[expect(clippy::too_many_arguments, reason = "the settings of a connection, all keywords")]
     fn new(
         py: Python<'_>,
@@ -55,7 +57,7 @@ impl PyClient {
         protocol: u8,
         timeout: f64,
         pool_size: usize,
-        replicas: u32,
+        durability: (&str, u32),
         tls: Option<Tls>,
     ) -> PyResult<Self> {
         let mut servers: Vec<_> =
@@ -85,7 +87,11 @@ impl PyClient {
             tls,
             timeout: span(py, timeout)?,
             pool_size,
-            replicas,
+            durability: match durability {
+                ("replicated", replicas) => Durability::Replicated(replicas),
+                ("confirmed", _) => Durability::Confirmed,
+                _ => Durability::Ack,
+            },
         }));
         let login = credentials.map(|ask| LoginSource::new(client.clone(), ask));
         Ok(Self { client, login })

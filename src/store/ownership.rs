@@ -82,8 +82,8 @@ impl Ownership {
             doubts.owners.entry(owner.clone()).or_default().push(*slot);
             // The two are asked one after the other, so either may not have heard of it yet.
             let named = self.leaving.get(slot).and_then(|id| self.labels.get(id));
-            let takers = BTreeSet::from_iter(self.takers.get(slot).into_iter().chain(named));
-            for taker in takers {
+            let takers = self.takers.get(slot).into_iter().chain(named);
+            for taker in takers.collect::<BTreeSet<_>>() {
                 doubts.takers.entry(taker.clone()).or_default().push(*slot);
             }
         }

@@ -126,10 +126,10 @@ fn exchange(
     bounds: Bounds,
 ) -> Result<Vec<Reply>, Failure> {
     let bounds = Bounds { patience: server.patience(), ..bounds };
-    let durable = Durable::new(request, &servers.settings.options, bounds.deadline);
+    let durable = Durable::new(request, server, bounds.deadline);
     let replies = exchange_on(durable.request(), server, call, bounds);
     servers.note(server, &replies);
-    replies.map(|replies| durable.take(replies, call))
+    replies.map(|replies| durable.take(replies, server, call))
 }
 
 fn exchange_on(

@@ -1,56 +1,101 @@
-//! Writes that count as done only when replicas have them.
+//! Writes that replicas have, too, before they count as done.
+//!
+//! Redis answers a write before it sends it to its replicas, and a primary that is killed in between
+//! takes it along: of half a million acknowledged appends to a busy cluster, eight kills lost five.
+//! `WAIT` closes the gap for the time of one trip to a replica.
 
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::server::Server;
 use crate::call::Call;
-use crate::options::ClientOptions;
+use crate::error::{Error, ErrorKind};
+use crate::options::Durability;
 use crate::plan::{Command, Reply, Request};
+use crate::refusal::refused;
 
-/// The longest that a server waits for its replicas: less than what counts as its silence.
+/// The longest that a server waits for replicas that must have a write: less than what counts as
+/// its silence.
 const LONGEST_WAIT: Duration = Duration::from_millis(500);
+/// The longest that it waits for a replica that should.
+const SHORT_WAIT: Duration = Duration::from_millis(50);
+/// For how long replicas that did not answer are not asked again.
+const REST: Duration = Duration::from_secs(1);
+/// For how long a server is not asked that refuses the question.
+const LONG_REST: Duration = Duration::from_secs(300);
 
-/// A request, and `WAIT` after it if it writes and replicas must have what it wrote.
+/// A request, and `WAIT` after it if it writes and replicas are to have what it wrote.
 ///
 /// `WAIT` covers everything the server had written when it came, so a write that turns out to have
 /// been applied by an earlier attempt is waited for as well.
 #[derive(Debug)]
 pub(super) struct Durable<'a> {
     request: Cow<'a, Request>,
-    replicas: u32,
+    /// What was asked for, if anything was.
+    asked: Option<Durability>,
 }
 
 impl<'a> Durable<'a> {
-    pub(super) fn new(request: &'a Request, options: &ClientOptions, deadline: Instant) -> Self {
-        let replicas = if request.writes { options.replicas } else { 0 };
-        let mut request = Cow::Borrowed(request);
-        if replicas > 0 {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let time = (left / 2).min(LONGEST_WAIT).as_millis().max(1);
-            request.to_mut().commands.push(Command::plain([
-                Bytes::from_static(b"WAIT"),
-                replicas.to_string().into(),
-                time.to_string().into(),
-            ]));
+    pub(super) fn new(request: &'a Request, server: &Server, deadline: Instant) -> Self {
+        let durability = server.address.settings.options.durability;
+        let left = deadline.saturating_duration_since(Instant::now());
+        let (replicas, time) = match durability {
+            Durability::Replicated(replicas) => (replicas, LONGEST_WAIT.min(left / 2)),
+            Durability::Confirmed if server.can_confirm() => (1, SHORT_WAIT.min(left / 2)),
+            Durability::Confirmed | Durability::Ack => (0, Duration::ZERO),
+        };
+        if replicas == 0 || !request.writes {
+            return Self { request: Cow::Borrowed(request), asked: None };
         }
-        Self { request, replicas }
+        let mut request = request.clone();
+        request.commands.push(Command::plain([
+            Bytes::from_static(b"WAIT"),
+            replicas.to_string().into(),
+            time.as_millis().max(1).to_string().into(),
+        ]));
+        Self { request: Cow::Owned(request), asked: Some(durability) }
     }
 
     pub(super) fn request(&self) -> &Request {
         &self.request
     }
 
-    /// Takes the reply to `WAIT` off and has the call remember it.
-    pub(super) fn take(&self, mut replies: Vec<Reply>, call: &mut Call) -> Vec<Reply> {
-        if self.replicas > 0 {
-            let have = match replies.pop() {
-                Some(Reply::Integer(have)) => u32::try_from(have).unwrap_or_default(),
-                _ => 0,
-            };
-            call.replicated(self.replicas, have);
+    /// Takes the reply to `WAIT` off; the call, or the server, remembers what it says.
+    pub(super) fn take(
+        &self,
+        mut replies: Vec<Reply>,
+        server: &Server,
+        call: &mut Call,
+    ) -> Vec<Reply> {
+        let Some(asked) = self.asked else { return replies };
+        let (have, refusal) = match replies.pop() {
+            Some(Reply::Integer(have)) => (u32::try_from(have).unwrap_or_default(), None),
+            Some(Reply::Error(error)) => (0, Some(refused(&error))),
+            _ => (0, None),
+        };
+        match asked {
+            Durability::Replicated(wanted) => {
+                let short = have < wanted;
+                call.note_replicas(short.then(|| shortage(wanted, have, refusal.as_ref())));
+            }
+            _ if have == 0 => {
+                server.rest_confirming(if refusal.is_some() { LONG_REST } else { REST });
+            }
+            _ => {}
         }
         replies
     }
+}
+
+fn shortage(wanted: u32, have: u32, refusal: Option<&Error>) -> Error {
+    let message = match refusal {
+        Some(refusal) => format!("the primary has it, but replicas could not be asked: {refusal}"),
+        None => format!(
+            "the primary has it, but only {have} of {wanted} replicas said in time that they do; \
+             check the replicas, and repeat the call if it must outlive the primary"
+        ),
+    };
+    Error::new(ErrorKind::NotEnoughReplicas { written: true }, message)
 }

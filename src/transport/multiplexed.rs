@@ -111,10 +111,10 @@ async fn exchange(
 ) -> Result<Vec<Reply>, Failure> {
     let deadline = call.deadline();
     let bounds = Bounds { deadline, patience: server.patience(), interrupt: || false };
-    let durable = Durable::new(request, &servers.settings.options, deadline);
+    let durable = Durable::new(request, server, deadline);
     let replies = server.links.exchange(durable.request(), call, bounds).await;
     servers.note(server, &replies);
-    replies.map(|replies| durable.take(replies, call))
+    replies.map(|replies| durable.take(replies, server, call))
 }
 
 /// Awaits `work` until nothing has moved for longer than patience lasts, or the deadline.

@@ -188,11 +188,12 @@ struct Sentinel {
     heard: Option<Connection>,
 }
 
-/// What a sentinel says: who the primary is, and by which election.
+/// What a sentinel says: who the primary is, by which election, and whether it has replicas.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct View {
     primary: Endpoint,
     epoch: u64,
+    has_replicas: bool,
 }
 
 impl Sentinel {
@@ -276,12 +277,15 @@ fn read_view(
     let primary = Endpoint::tcp(text(&host)?, port);
     // A sentinel that says no more than the address is believed as far as it goes.
     let details = details.and_then(Reply::texts).unwrap_or_default();
-    let mut pairs = details.chunks_exact(2);
-    let epoch = pairs.find_map(|pair| match pair {
-        [name, value] if name == "config-epoch" => text(value).ok()?.parse().ok(),
-        _ => None,
-    });
-    Ok(Some(View { primary, epoch: epoch.unwrap_or_default() }))
+    let detail = |wanted: &str| {
+        details.chunks_exact(2).find_map(|pair| match pair {
+            [name, value] if name == wanted => text(value).ok()?.parse::<u64>().ok(),
+            _ => None,
+        })
+    };
+    let epoch = detail("config-epoch").unwrap_or_default();
+    let has_replicas = detail("num-slaves").is_some_and(|replicas| replicas > 0);
+    Ok(Some(View { primary, epoch, has_replicas }))
 }
 
 /// What each sentinel says. The latest election counts, so one that slept through it cannot lead
@@ -315,8 +319,8 @@ impl Views {
             Said::Named(view) => Some(view),
             Said::Failed | Said::NothingYet => None,
         });
-        if let Some(View { primary, .. }) = named.max_by_key(|view| view.epoch) {
-            servers.set_primary(primary);
+        if let Some(View { primary, has_replicas, .. }) = named.max_by_key(|view| view.epoch) {
+            servers.set_primary(primary, *has_replicas);
         } else if let Some(failure) = failure
             && !views.iter().any(|said| matches!(said, Said::NothingYet))
         {

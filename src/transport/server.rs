@@ -1,7 +1,8 @@
 //! One server: its address, the connections to it, and whether it can be relied on just now.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::address::{Address, patience};
 use super::links::Links;
@@ -17,6 +18,9 @@ pub(super) struct Server {
     /// Whether the last thing that is known of it is a failure.
     suspect: AtomicBool,
     setbacks: AtomicU64,
+    has_replicas: AtomicBool,
+    /// Until when its replicas are not asked to confirm, since they did not.
+    unconfirmed: Mutex<Option<Instant>>,
 }
 
 impl Server {
@@ -28,11 +32,13 @@ impl Server {
             address,
             suspect: AtomicBool::new(false),
             setbacks: AtomicU64::new(0),
+            has_replicas: AtomicBool::new(false),
+            unconfirmed: Mutex::new(None),
         })
     }
 
     /// Returns the longest silence to bear from it.
-    pub(super) fn patience(&self) -> std::time::Duration {
+    pub(super) fn patience(&self) -> Duration {
         patience(&self.address.settings.options.topology, self.is_suspect())
     }
 
@@ -57,6 +63,26 @@ impl Server {
     /// gone away meanwhile: one that was restarted walks its keys in another order.
     pub(super) fn label(&self) -> String {
         format!("{}#{}", self.address.endpoint, self.setbacks.load(Ordering::Relaxed))
+    }
+
+    /// Takes note of whether it has replicas, as far as is known.
+    pub(super) fn set_replicas(&self, any: bool) {
+        self.has_replicas.store(any, Ordering::Relaxed);
+    }
+
+    /// Returns whether a replica can be expected to confirm a write soon.
+    pub(super) fn can_confirm(&self) -> bool {
+        self.has_replicas.load(Ordering::Relaxed)
+            && self.rest().is_none_or(|until| until <= Instant::now())
+    }
+
+    /// Takes note that no replica confirmed a write: for a while none is asked.
+    pub(super) fn rest_confirming(&self, time: Duration) {
+        *self.rest() = Some(Instant::now() + time);
+    }
+
+    fn rest(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.unconfirmed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Closes every connection to it; calls on their way end as they would have.

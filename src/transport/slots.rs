@@ -16,6 +16,8 @@ pub(super) struct Range {
     pub(super) first: u16,
     pub(super) last: u16,
     pub(super) owner: Endpoint,
+    /// Whether the owner has replicas.
+    pub(super) has_replicas: bool,
 }
 
 /// Reads the reply to `CLUSTER SLOTS`; a node without a name of its own is at `host`.
@@ -41,7 +43,8 @@ pub(super) fn read_ranges(reply: Reply, host: &str) -> Result<Vec<Range>> {
         }
         // `?`: the node does not know its own name yet.
         let name = if name.is_empty() || name == "?" { host } else { name };
-        ranges.push(Range { first, last, owner: Endpoint::tcp(name, port) });
+        let (owner, has_replicas) = (Endpoint::tcp(name, port), parts.rest().next().is_some());
+        ranges.push(Range { first, last, owner, has_replicas });
     }
     Ok(ranges)
 }
@@ -59,7 +62,9 @@ impl SlotMap {
     pub(super) fn new(ranges: &[Range], server: impl Fn(&Endpoint) -> Arc<Server>) -> Self {
         let mut map = Self { servers: Vec::new(), owners: vec![NOBODY; usize::from(SLOTS)] };
         for range in ranges {
-            let owner = map.place(server(&range.owner));
+            let owner = server(&range.owner);
+            owner.set_replicas(range.has_replicas);
+            let owner = map.place(owner);
             if let Some(slots) =
                 map.owners.get_mut(usize::from(range.first)..=usize::from(range.last))
             {
@@ -130,8 +135,8 @@ mod tests {
         assert_eq!(
             read_ranges(reply, "seed").unwrap(),
             [
-                Range { first: 0, last: 100, owner: owner("10.0.0.1") },
-                Range { first: 101, last: 16383, owner: owner("seed") },
+                Range { first: 0, last: 100, owner: owner("10.0.0.1"), has_replicas: false },
+                Range { first: 101, last: 16383, owner: owner("seed"), has_replicas: false },
             ]
         );
         for bad in [range(5, 4, Reply::Nil), range(0, 16384, Reply::Nil), Reply::Nil] {

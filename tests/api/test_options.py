@@ -40,7 +40,7 @@ def test_the_defaults_serve_most() -> None:
         "timeout": 5.0,
         "protocol": 2,
         "tls": False,
-        "durability": "ack",
+        "durability": "auto",
         "replicas": 1,
         "max_message_bytes": 16 << 20,
         "max_conversation_bytes": 256 << 20,
