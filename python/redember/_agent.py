@@ -125,7 +125,8 @@ class Agent(Builder):
             text: What the user says.
             on_abort: What becomes of a turn that ends early, because the iterator was closed or
                 the model failed. `"discard"`: nothing of it is remembered. `"keep"`: the question
-                and the answer so far, marked with `metadata: {"aborted": true}`.
+                and the answer so far, marked with `metadata: {"aborted": true}`; a memory in the
+                document layout has no room for the mark, and stores nothing of it.
             **model_options: Passed on to the model, such as `temperature`.
 
         Raises:

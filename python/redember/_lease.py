@@ -62,7 +62,7 @@ def leased(
             if settings.on_busy == "refuse" or time.monotonic() >= deadline:
                 raise MemoryBusyError(_BUSY.format(memory_id=memory_id, lease=2 * span))
             yield partial(pause, wait)
-            wait = min(2 * wait, 0.25)
+            wait = min(2 * wait, 0.1)
         return (yield from _kept(steps, hold, span / 3))
     finally:
         with suppress(Exception):  # it ends by itself, too

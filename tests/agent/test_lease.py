@@ -125,6 +125,13 @@ def test_a_turn_waits_as_long_as_a_lease_and_no_longer(kit: Kit) -> None:
     assert kit.ask(agent(kit, model, backend, lease="30s"), "two") == "answer 1"
 
 
+def test_a_turn_with_a_lease_knows_what_others_said_before_it(kit: Kit) -> None:
+    backend, model = kit.memory(), Scripted()
+    for text, one in zip("abcd", [agent(kit, model, backend) for _ in range(2)] * 2, strict=True):
+        kit.ask(one, text)
+    assert model.contents == ["a", "answer 1", "b", "answer 2", "c", "answer 3", "d"]
+
+
 def test_turns_of_two_agents_come_one_after_the_other_and_know_each_other() -> None:
     """Without a lease, both would answer without knowing the other's turn."""
     backend, together = InMemoryBackend(), []

@@ -205,7 +205,11 @@ def test_the_same_place_is_refused_whatever_it_is_called(
     ]:
         before = held_by(source)
         for dry_run in (False, True):
-            if dry_run and target.__class__ is RedisBackend and target.options.addr != log.options.addr:
+            if (
+                dry_run
+                and target.__class__ is RedisBackend
+                and target.options.addr != log.options.addr
+            ):
                 continue  # only a write can tell
             with pytest.raises(InvalidArgumentError, match="same place"):
                 migrate(source, target, move=True, dry_run=dry_run)
