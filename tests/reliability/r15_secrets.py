@@ -254,7 +254,7 @@ def processes(address: str) -> Iterator[Surface]:
     )
 
 
-def run(directory: Path, short: bool) -> Figures:  # noqa: ARG001 -- it is short as it is
+def run(directory: Path, short: bool) -> Figures:
     """Look at every surface, and at all that was logged and warned meanwhile."""
     figures = Figures()
     log = io.StringIO()
