@@ -202,6 +202,17 @@ impl Error {
     }
 }
 
+/// Returns somebody else's words as a short part of one line: what they say is not what a terminal
+/// or a log does.
+pub(crate) fn plain(text: &str) -> String {
+    let tame = |c: char| {
+        // Ends of lines and paragraphs, and what turns the direction of text around.
+        let unruly = matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if c.is_control() || unruly { ' ' } else { c }
+    };
+    text.chars().map(tame).take(160).collect()
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)

@@ -3,7 +3,7 @@
 //! The text of an error may repeat what was sent, so it is shown only for codes that never do, and
 //! for the general code `ERR` up to the first thing it quotes.
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, plain};
 use crate::plan::ServerError;
 
 /// Returns whether the server may answer otherwise in a moment.
@@ -71,19 +71,16 @@ fn is_full_of_clients(error: &ServerError) -> bool {
 
 /// Returns the code, and the detail where it is the server's own words, without control characters.
 fn summary(error: &ServerError) -> String {
-    let clean = |text: &str| -> String {
-        text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(160).collect()
-    };
-    let code = clean(&error.code);
+    let code = plain(&error.code);
     match error.code.as_str() {
         "NOAUTH" | "NOPERM" | "OOM" | "LOADING" | "MISCONF" | "FOREIGN" => {
-            format!("{code} ({})", clean(&error.detail))
+            format!("{code} ({})", plain(&error.detail))
         }
         // Many an error quotes the arguments of its command, a password among them: nothing from
         // the first quotation mark on is repeated.
         "ERR" => {
             let end = error.detail.find(['`', '\'', '"', ',']).unwrap_or(error.detail.len());
-            format!("{code} ({})", clean(error.detail.get(..end).unwrap_or_default()).trim_end())
+            format!("{code} ({})", plain(error.detail.get(..end).unwrap_or_default()).trim_end())
         }
         _ => code,
     }

@@ -71,7 +71,7 @@ class Blocking:
             return lambda *given, **named: self._step(value(*given, **named))
         if inspect.iscoroutinefunction(value):
             return lambda *given, **named: self._runner.run(value(*given, **named))
-        if name.startswith("with_"):
+        if name.startswith(("with_", "for_")):
             return lambda *given, **named: Blocking(value(*given, **named), self._runner)
         return value
 

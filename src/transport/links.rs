@@ -27,6 +27,7 @@ use super::screen::{Pulse, Screen, Wire};
 use super::stream::tune;
 use super::{closed, is_demoted};
 use crate::call::{Call, Failure, Retry};
+use crate::error::plain;
 use crate::options::Endpoint;
 use crate::plan::{Command, Reply, Request, ServerError};
 use crate::script::Form;
@@ -307,5 +308,5 @@ fn reply(value: Value) -> Reply {
 
 /// Says what happened to a connection, in few words and none of the server's.
 fn brief(error: &RedisError) -> String {
-    error.to_string().chars().filter(|c| !c.is_control()).take(160).collect()
+    plain(&error.to_string())
 }

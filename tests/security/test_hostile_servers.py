@@ -66,6 +66,6 @@ def test_a_reply_that_never_ends_is_cut_off(kind: str, asynchronous: bool) -> No
             else:
                 with RedisBackend(server.address).with_timeout(0.3) as backend:
                     backend.load("m")
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < 2.0  # the deadline, and a machine that is busy sending
     # What a server promises costs nothing; what it really sends is bounded by 512 MiB a reply.
     assert peak.mib < 512 + 64
