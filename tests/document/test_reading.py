@@ -20,14 +20,20 @@ ACCEPTED: dict[str, tuple[bytes, list[dict[str, Any]]]] = {
     "null changes nothing": (b'[{"Role":"user","role":null,"Content":"hi"}]', [HI]),
     "any order": (b'[{"ToolCallID":"","Content":"hi","Role":"user"}]', [HI]),
     "white space": (b' \t\r\n[ {"Role" : "user" ,\n"Content":"hi"} ] \n', [HI]),
-    "missing and null": (b"[{},{\"Role\":null}]", [{"role": "", "content": ""}] * 2),
+    "missing and null": (b'[{},{"Role":null}]', [{"role": "", "content": ""}] * 2),
     "a null message": (b"[null]", [{"role": "", "content": ""}]),
     "null": (b"null", []),
     "empty": (b"[ ]", []),
     "any role": (b'[{"Role":"narrator","Content":""}]', [{"role": "narrator", "content": ""}]),
-    "a lone surrogate": (b'[{"Role":"user","Content":"a\\ud800b"}]', [{**HI, "content": "a\ufffdb"}]),
+    "a lone surrogate": (
+        b'[{"Role":"user","Content":"a\\ud800b"}]',
+        [{**HI, "content": "a\ufffdb"}],
+    ),
     "a pair of them": (b'[{"Role":"user","Content":"\\ud83d\\ude42"}]', [{**HI, "content": "🙂"}]),
-    "not UTF-8": (b'[{"Role":"user","Content":"a\xff\xfeb"}]', [{**HI, "content": "a\ufffd\ufffdb"}]),
+    "not UTF-8": (
+        b'[{"Role":"user","Content":"a\xff\xfeb"}]',
+        [{**HI, "content": "a\ufffd\ufffdb"}],
+    ),
     "snake case": (
         b'[{"role":"tool","content":"hi","tool_call_id":"1"}]',
         [{"role": "tool", "content": "hi", "tool_call_id": "1"}],
@@ -63,30 +69,32 @@ def test_what_go_reads_is_read(case: str) -> None:
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_go_cannot_read_is_damaged_and_left(case: str, real_server: RealServer) -> None:
     """A history that cannot be read must never look empty, and never be written over by a turn."""
-    with RedisBackend.go_deep_agent(real_server.address).with_prefix("damaged:") as backend:
-        with real_server.client() as raw:
-            raw.set("damaged:m", REFUSED[case])
-            for call in (
-                lambda: backend.load("m"),
-                lambda: backend.tail("m", 3),
-                lambda: backend.count("m"),
-                lambda: backend.info("m"),
-                lambda: backend.append("m", [HI]),
-                lambda: backend.pop("m"),
-            ):
-                if case == "a trailing comma" and call.__code__.co_names[0] == "tail":
-                    continue
-                with pytest.raises(CorruptError) as caught:
-                    call()
-                assert caught.value.applied == "no"
-                assert "hi" not in str(caught.value).split(":", 1)[1].split()
-            assert raw.get("damaged:m") == REFUSED[case]
-            assert raw.ttl("damaged:m") == -1
+    backend = RedisBackend.go_deep_agent(real_server.address).with_prefix("damaged:")
+    with backend, real_server.client() as raw:
+        raw.set("damaged:m", REFUSED[case])
+        for call in (
+            lambda: backend.load("m"),
+            lambda: backend.tail("m", 3),
+            lambda: backend.count("m"),
+            lambda: backend.info("m"),
+            lambda: backend.append("m", [HI]),
+            lambda: backend.pop("m"),
+        ):
+            if case == "a trailing comma" and call.__code__.co_names[0] == "tail":
+                continue
+            with pytest.raises(CorruptError) as caught:
+                call()
+            assert caught.value.applied == "no"
+            assert "hi" not in str(caught.value).split(":", 1)[1].split()
+        assert raw.get("damaged:m") == REFUSED[case]
+        assert raw.ttl("damaged:m") == -1
 
 
 def test_a_member_that_go_passes_over_is_kept_until_it_would_be_lost() -> None:
     """Go drops it when it saves; here it is read, and a save that would drop it is refused."""
-    stored = b'[{"Role":"user","Content":"hi","When":{"at":[1,2]},"ToolCalls":[{"ID":"1","Index":0}]}]'
+    stored = (
+        b'[{"Role":"user","Content":"hi","When":{"at":[1,2]},"ToolCalls":[{"ID":"1","Index":0}]}]'
+    )
     messages = from_document(stored)
     call = {"id": "1", "type": "", "function": {"name": "", "arguments": ""}, "Index": 0}
     assert messages.to_dicts() == [{**HI, "tool_calls": [call], "When": {"at": [1, 2]}}]

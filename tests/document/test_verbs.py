@@ -117,14 +117,17 @@ def test_the_tail_is_the_end_of_the_whole(texts: list[str], n: int, indent: bool
     from redember import RedisBackend
     from tests.document.conftest import shared_server
 
-    with RedisBackend.go_deep_agent(shared_server().address) as backend, shared_server().client() as raw:
+    with (
+        RedisBackend.go_deep_agent(shared_server().address) as backend,
+        shared_server().client() as raw,
+    ):
         stored = [{"Role": t, "Content": t + '}],"\\', "ToolCalls": []} for t in texts]
         raw.set("go-deep-agent:memories:m", json.dumps(stored, indent=2 if indent else None))
         assert backend.tail("m", n) == backend.load("m")[max(0, len(texts) - n) :]
 
 
 @LONG
-def test_a_tail_of_long_messages_reads_on(make: Maker, document: Any) -> None:
+def test_a_tail_of_long_messages_reads_on(document: Any) -> None:
     talk_of_long = [user(f"{number}" + text_of_size(3000)) for number in range(40)]
     document.save("m", talk_of_long)
     for n in (0, 1, 5, 39, 40, 41, 5000):
@@ -152,7 +155,9 @@ def test_info_says_what_is_known(make: Maker, document: Any) -> None:
     assert (info.messages, info.layout, info.bytes) == (2, "document", len(go("a", "b")))
     assert 0 < info.ttl.total_seconds() <= 60
     assert document.count("m") == 2
-    assert document.append("m", [user("c")]).revision == document.info("m").revision != info.revision
+    assert (
+        document.append("m", [user("c")]).revision == document.info("m").revision != info.revision
+    )
     assert document.info("none") is None
     assert document.count("none") == 0
 
@@ -194,7 +199,11 @@ def test_a_fence_lies_in_the_slot_of_its_document(make: Maker, document: Any) ->
 
     for memory_id in ["a", "{b}", "c}", "{}d", "e{", "x{tag}y"]:
         document.append(memory_id, [user("x")])
-        before = {key for key in make.raw.keys("redember-fence:*") if key.endswith((memory_id.encode(), memory_id.encode() + b"}"))}
+        before = {
+            key
+            for key in make.raw.keys("redember-fence:*")
+            if key.endswith((memory_id.encode(), memory_id.encode() + b"}"))
+        }
         mine = [key for key in before if make.key(memory_id) in key]
         assert [key_slot(key) for key in mine] == [key_slot(make.key(memory_id))]
         assert 0 < make.raw.ttl(mine[0]) <= 86_400

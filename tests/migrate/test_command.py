@@ -44,7 +44,13 @@ def test_it_copies_then_moves_and_says_so(own_server: RealServer, tmp_path: Path
 
 def test_what_fails_is_named_and_is_the_status(own_server: RealServer, tmp_path: Path) -> None:
     FileBackend(tmp_path).save("rich", RICH)
-    ended = run("migrate", "--from", f"file:{tmp_path}", "--to", f"go-deep-agent+redis://{own_server.address}")
+    ended = run(
+        "migrate",
+        "--from",
+        f"file:{tmp_path}",
+        "--to",
+        f"go-deep-agent+redis://{own_server.address}",
+    )
     assert ended.returncode == 1
     assert ended.stdout == "0 copied, 0 moved, 0 there already, 1 failed\n"
     assert ended.stderr.startswith("redember: 'rich' was left: save of")
