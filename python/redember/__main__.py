@@ -116,8 +116,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     if draws:
         sys.stderr.write("\n")
-    for memory_id, error in report.failed.items():
-        sys.stderr.write(f"redember: {memory_id!r} was left: {error}\n")
+    for memory_id, problem in report.failed.items():
+        sys.stderr.write(f"redember: {memory_id!r} was left: {problem}\n")
     would = "would be " if given.dry_run else ""
     sys.stdout.write(
         f"{report.copied} {would}copied, {report.moved} moved, {report.unchanged} there already, "

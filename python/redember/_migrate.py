@@ -76,7 +76,7 @@ class Migration:
     copied: int = 0
     moved: int = 0
     unchanged: int = 0
-    failed: Mapping[str, RedemberError] = field(default_factory=dict)
+    failed: Mapping[str, RedemberError] = field(default_factory=dict[str, RedemberError])
 
 
 def migrate(  # noqa: PLR0913 -- what to do, all keywords
@@ -131,7 +131,7 @@ def migrate(  # noqa: PLR0913 -- what to do, all keywords
     _refuse_the_same_place(source, target, dry_run=dry_run)
     carrier = _Carrier(source, target, move, dry_run, overwrite, keep_ttl)
     chosen = [*dict.fromkeys(source.list() if ids is None else ids)]
-    counts = dict.fromkeys(("copied", "moved", "unchanged", "gone"), 0)
+    counts: dict[str, int] = dict.fromkeys(("copied", "moved", "unchanged", "gone"), 0)
     failed: dict[str, RedemberError] = {}
     for done, memory_id in enumerate(chosen, 1):
         error: RedemberError | None = None

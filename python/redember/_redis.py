@@ -198,9 +198,10 @@ class _Configured:
         return self._changed(prefix=f"{prefix}@{quote(name, safe='')}:")
 
     def with_layout(self, layout: str) -> Self:
-        """Return a copy that writes memories in `layout`: `"log"`, or `"document"` to share with Go.
+        """Return a copy that writes memories in `layout`, `"log"` or `"document"`.
 
-        It reads either; writing to a memory in the other layout raises `LayoutError`.
+        Documents can be shared with programs on the Go library go-deep-agent. Either layout is
+        read; writing to a memory in the other one raises `LayoutError`.
         """
         return self._changed(layout=layout)
 

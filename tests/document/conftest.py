@@ -8,18 +8,16 @@ import pytest
 
 from tests.servers import RealServer
 
-_server: RealServer | None = None
+_servers: list[RealServer] = []
 
 
 def shared_server() -> RealServer:
     """Return the server that all tests of this directory share."""
-    assert _server is not None
-    return _server
+    return _servers[-1]
 
 
 @pytest.fixture(autouse=True)
 def _share(real_server: RealServer) -> Iterator[None]:
-    global _server
-    _server = real_server
+    _servers.append(real_server)
     yield
-    _server = None
+    _servers.clear()

@@ -177,15 +177,15 @@ def test_layouts_are_told_apart_and_never_converted(tmp_path: Path) -> None:
         assert away.info(memory_id) == home.info(memory_id)
         assert away.count(memory_id) == 2
         assert away.exists(memory_id)
-        for write in (
-            lambda: away.append(memory_id, []),
-            lambda: away.save(memory_id, []),
-            lambda: away.pop(memory_id),
-            lambda: away.touch(memory_id),
-            lambda: away.delete(memory_id),
+        for write, more in (
+            (away.append, [[]]),
+            (away.save, [[]]),
+            (away.pop, []),
+            (away.touch, []),
+            (away.delete, []),
         ):
             with pytest.raises(LayoutError, match="migrate"):
-                write()
+                write(memory_id, *more)
     assert {name: (tmp_path / name).read_bytes() for name in os.listdir(tmp_path)} == before
     assert sorted(document.list()) == ["in document", "in log"]
     assert log.list() == ["in log"]  # any directory may hold somebody's JSON files

@@ -69,25 +69,25 @@ def test_what_go_reads_is_read(case: str) -> None:
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_go_cannot_read_is_damaged_and_left(case: str, real_server: RealServer) -> None:
     """A history that cannot be read must never look empty, and never be written over by a turn."""
-    with RedisBackend.go_deep_agent(real_server.address).with_prefix("damaged:") as backend:
-        with real_server.client() as raw:
-            raw.set("damaged:m", REFUSED[case])
-            for call in (
-                lambda: backend.load("m"),
-                lambda: backend.tail("m", 3),
-                lambda: backend.count("m"),
-                lambda: backend.info("m"),
-                lambda: backend.append("m", [HI]),
-                lambda: backend.pop("m"),
-            ):
-                if case == "a trailing comma" and call.__code__.co_names[0] == "tail":
-                    continue
-                with pytest.raises(CorruptError) as caught:
-                    call()
-                assert caught.value.applied == "no"
-                assert "hi" not in str(caught.value).split(":", 1)[1].split()
-            assert raw.get("damaged:m") == REFUSED[case]
-            assert raw.ttl("damaged:m") == -1
+    backend = RedisBackend.go_deep_agent(real_server.address).with_prefix("damaged:")
+    with backend, real_server.client() as raw:
+        raw.set("damaged:m", REFUSED[case])
+        for call in (
+            lambda: backend.load("m"),
+            lambda: backend.tail("m", 3),
+            lambda: backend.count("m"),
+            lambda: backend.info("m"),
+            lambda: backend.append("m", [HI]),
+            lambda: backend.pop("m"),
+        ):
+            if case == "a trailing comma" and call.__code__.co_names[0] == "tail":
+                continue
+            with pytest.raises(CorruptError) as caught:
+                call()
+            assert caught.value.applied == "no"
+            assert "hi" not in str(caught.value).split(":", 1)[1].split()
+        assert raw.get("damaged:m") == REFUSED[case]
+        assert raw.ttl("damaged:m") == -1
 
 
 def test_a_member_that_go_passes_over_is_kept_until_it_would_be_lost() -> None:

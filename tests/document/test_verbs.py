@@ -127,7 +127,7 @@ def test_the_tail_is_the_end_of_the_whole(texts: list[str], n: int, indent: bool
 
 
 @LONG
-def test_a_tail_of_long_messages_reads_on(make: Maker, document: Any) -> None:
+def test_a_tail_of_long_messages_reads_on(document: Any) -> None:
     talk_of_long = [user(f"{number}" + text_of_size(3000)) for number in range(40)]
     document.save("m", talk_of_long)
     for n in (0, 1, 5, 39, 40, 41, 5000):

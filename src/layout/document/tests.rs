@@ -69,7 +69,7 @@ fn members_are_found_as_go_finds_them() {
     let cases = [
         (r#"[{"role":"a","CONTENT":"b"}]"#, r#"[{"role":"a","content":"b"}]"#),
         (r#"[{"Role":"a","rOLE":"b","role":null}]"#, r#"[{"role":"b","content":""}]"#),
-        (r#" [ null , {} ] "#, r#"[{"role":"","content":""},{"role":"","content":""}]"#),
+        (" [ null , {} ] ", r#"[{"role":"","content":""},{"role":"","content":""}]"#),
         ("\n null ", "[]"),
         ("[ ]", "[]"),
         (
