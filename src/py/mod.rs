@@ -4,6 +4,7 @@ mod bridge;
 mod decode;
 mod encode;
 mod error;
+mod foreign;
 mod login;
 mod message;
 mod messages;
@@ -18,6 +19,8 @@ use pyo3::prelude::*;
 mod _core {
     use pyo3::prelude::*;
 
+    #[pymodule_export]
+    use super::foreign::{ForeignStore, PyExchange, to_foreign};
     #[pymodule_export]
     use super::message::PyMessage;
     #[pymodule_export]

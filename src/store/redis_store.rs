@@ -44,12 +44,20 @@ impl StoreOptions {
 #[derive(Debug, Clone)]
 pub struct RedisStore {
     options: StoreOptions,
+    transactions: bool,
 }
 
 impl RedisStore {
     /// Makes a store with `options`.
     pub fn new(options: StoreOptions) -> Self {
-        Self { options }
+        Self { options, transactions: true }
+    }
+
+    /// Returns the same store for somebody who sends commands one by one: none of its plans sends a
+    /// transaction, which is several commands on one connection.
+    #[must_use]
+    pub fn without_transactions(self) -> Self {
+        Self { transactions: false, ..self }
     }
 
     /// Returns the plan of `verb`; its writes are `writer`'s.
@@ -68,7 +76,7 @@ impl RedisStore {
             Verb::Touch(id) => read::touch(options, &key(&id)),
             Verb::Write(write) => {
                 check_write(&write, options.limits)?;
-                write::plan(options, key(&write.id), &write, writer)
+                write::plan(options, key(&write.id), &write, writer, self.transactions)
             }
             Verb::Pop(id) => Box::new(pop::Pop::new(options, key(&id), writer)),
             Verb::Delete(id) => Box::new(delete::Delete::new(key(&id))),
