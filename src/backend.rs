@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::call::Interrupt;
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
+use crate::exchange::Exchange;
 use crate::file::FileStore;
 use crate::in_memory::InMemoryStore;
 use crate::keyspace::MemoryId;
@@ -82,6 +83,24 @@ impl Backend {
                 tokio::task::spawn_blocking(run).await.unwrap_or_else(|_| Err(ended()))
             }
         }
+    }
+
+    /// Begins a call whose requests somebody else sends, with a client of their own.
+    ///
+    /// # Errors
+    /// What can be told without asking a server; that this is no place on a server.
+    pub fn exchange(&self, verb: Verb) -> Result<Exchange> {
+        let (operation, memory) = (verb.name(), verb.memory().cloned());
+        let begin = || match &self.place {
+            Place::Redis(client, store) => client.exchange(store, verb),
+            Place::Files(_) | Place::Memory(_) => {
+                Err(Error::invalid("only memories on a Redis server have requests to send"))
+            }
+        };
+        self.check_open().and_then(|()| begin()).map_err(|error| {
+            let memory = memory.as_ref().map(MemoryId::as_str);
+            error.of_call(operation, memory)
+        })
     }
 
     /// Refuses every later call. A Redis client is left open: others may be using it.

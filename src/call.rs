@@ -118,6 +118,11 @@ impl Call {
         self.doubt = false;
     }
 
+    /// Takes note that the request, which writes, may have been applied without its reply being read.
+    pub fn doubt(&mut self) {
+        self.doubt = true;
+    }
+
     /// Takes a failed attempt of a request; returns how long to pause before the next one.
     ///
     /// # Errors

@@ -7,7 +7,9 @@ use arc_swap::ArcSwap;
 
 use crate::call::{Call, Interrupt};
 use crate::error::Result;
+use crate::exchange::Exchange;
 use crate::options::{ClientOptions, Login};
+use crate::plan::Plan;
 use crate::store::{Answer, RedisStore, Verb, Writer};
 use crate::transport::{Servers, Settings, Status, blocking, closed, multiplexed};
 
@@ -72,10 +74,8 @@ impl Client {
     /// # Errors
     /// Whatever ends the call without an answer; see [`ErrorKind`](crate::error::ErrorKind).
     pub fn run(&self, store: &RedisStore, verb: Verb, interrupt: Interrupt) -> Result<Answer> {
-        let mut call = Call::begin(verb.name(), self.options().timeout);
         let process = self.process();
-        let plan = process.writer().and_then(|writer| store.plan(verb, writer));
-        let mut plan = plan.map_err(|error| call.report(&error, false))?;
+        let (mut call, mut plan) = self.begin(&process, store, verb)?;
         blocking::drive(plan.as_mut(), &process.servers, &mut call, interrupt)
     }
 
@@ -84,11 +84,35 @@ impl Client {
     /// # Errors
     /// Whatever ends the call without an answer; see [`ErrorKind`](crate::error::ErrorKind).
     pub async fn run_async(&self, store: &RedisStore, verb: Verb) -> Result<Answer> {
-        let mut call = Call::begin(verb.name(), self.options().timeout);
         let process = self.process();
-        let plan = process.writer().and_then(|writer| store.plan(verb, writer));
-        let mut plan = plan.map_err(|error| call.report(&error, false))?;
+        let (mut call, mut plan) = self.begin(&process, store, verb)?;
         multiplexed::drive(plan.as_mut(), &process.servers, &mut call).await
+    }
+
+    /// Begins a call of a verb of `store` whose requests somebody else sends, one command at a time.
+    ///
+    /// # Errors
+    /// What can be told without asking a server.
+    pub fn exchange(&self, store: &RedisStore, verb: Verb) -> Result<Exchange> {
+        let memory = verb.memory().cloned();
+        let store = store.clone().without_transactions();
+        let (call, plan) = self.begin(&self.process(), &store, verb)?;
+        Ok(Exchange::new(call, plan, memory))
+    }
+
+    /// Begins a call: from here on its time is running.
+    fn begin(
+        &self,
+        process: &Process,
+        store: &RedisStore,
+        verb: Verb,
+    ) -> Result<(Call, Box<dyn Plan>)> {
+        let call = Call::begin(verb.name(), self.options().timeout);
+        let plan = process.writer().and_then(|writer| store.plan(verb, writer));
+        match plan {
+            Ok(plan) => Ok((call, plan)),
+            Err(error) => Err(call.report(&error, false)),
+        }
     }
 
     /// Closes every connection; later calls fail. Calls on their way end as they would have.

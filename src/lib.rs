@@ -14,7 +14,7 @@
 //! 2  layout  script  call
 //! 3  plan  refusal  store (verbs, plans)
 //! 4  transport  file  in_memory
-//! 5  client
+//! 5  exchange  client
 //! 6  backend
 //! 7  py (feature `python`; the only place that says pyo3)
 //! ```
@@ -24,6 +24,7 @@ pub mod call;
 pub mod client;
 pub mod codec;
 pub mod error;
+pub mod exchange;
 pub mod file;
 pub mod in_memory;
 pub mod keyspace;

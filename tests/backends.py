@@ -14,7 +14,7 @@ import redis
 
 import redember
 from redember import RedisOptions
-from tests.servers import Server
+from tests.servers import FakeServer, Server
 
 __all__ = ["KINDS", "Blocking", "Kind", "Maker"]
 
@@ -47,6 +47,7 @@ def _kinds() -> Iterator[Kind]:
         "fake": {"fake", "redis", "tcp"},
         "real": {"real", "redis", "tcp"},
         "resp3": {"real", "redis", "unix"},  # a unix socket and RESP3 in one
+        "foreign": {"fake", "redis"},  # on a client of the caller's own
         "file": {"file"},
         "memory": {"memory"},
     }
@@ -142,12 +143,21 @@ class Maker:
     def native(self, **settings: Any) -> Any:
         """Return a new backend as users have it; nobody closes it."""
         flavour = "Async" if self.kind.is_async else ""
+        if "foreign" in self.kind.tags:
+            return self._foreign(getattr(redember, f"{flavour}RedisBackend"), **settings)
         if self.kind.server is not None:
             cls = getattr(redember, f"{flavour}RedisBackend")
             return cls.from_options(self.options(**settings))
         if "file" in self.kind.tags:
             return getattr(redember, f"{flavour}FileBackend")(self.directory, **settings)
         return getattr(redember, f"{flavour}InMemoryBackend")(**settings)
+
+    def _foreign(self, cls: Any, *, db: int = 0, **settings: Any) -> Any:
+        assert isinstance(self.server, FakeServer)
+        client = self.server.client_in_process(is_async=self.kind.is_async, db=db)
+        backend = cls.from_client(client)
+        # `with_...` has no words for some of the settings.
+        return backend._changed(**{"prefix": self.prefix, **settings})
 
     def __call__(self, **settings: Any) -> Any:
         """Return a new backend with blocking verbs, closed when the test ends."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import fakeredis
 import redis
 from fakeredis import TcpFakeServer
 from fakeredis._clients._tcp_server import TCPFakeRequestHandler
@@ -87,6 +88,11 @@ class FakeServer(Server):
             target=self._server.serve_forever, kwargs={"poll_interval": 0.05}
         )
         self._thread.start()
+
+    def client_in_process(self, *, is_async: bool = False, **settings: Any) -> Any:
+        """Return a client that is fakeredis itself, with no socket between."""
+        cls = fakeredis.FakeAsyncRedis if is_async else fakeredis.FakeRedis
+        return cls(server=self._server.fake_server, **settings)
 
     def stop(self) -> None:
         """End the server; its handler threads would keep the interpreter from exiting."""

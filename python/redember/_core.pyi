@@ -332,6 +332,65 @@ def from_document(document: bytes) -> Messages:
         CorruptError: It cannot be read.
     """
 
+@final
+class Exchange:
+    """One call whose commands somebody else sends."""
+
+    def request(self) -> tuple[bool, str | None, list[tuple[Any, ...]]] | None:
+        """Return what to send now, `None` if the call is over.
+
+        Whether to every primary; or the label of a server, `None` for the one that has the key; and
+        the commands, a name and arguments each.
+        """
+
+    def answered(self, replies: list[Any], doubtful: bool) -> float:
+        """Take the replies, one for each command or primary; return the seconds to pause."""
+
+    def gone(self) -> float:
+        """Take that the server with the label is not what it was; return like `answered`."""
+
+    def failed(self, reason: str, sent: bool, timed_out: bool, again: bool) -> float:
+        """Take that there are no replies, and why; return like `answered`."""
+
+    def answer(self) -> Any:
+        """Return the answer, once."""
+
+@final
+class ForeignStore:
+    """The verbs by a function of Python's: each returns what that function returns."""
+
+    def load(self, memory_id: str) -> Any: ...
+    def tail(self, memory_id: str, n: int) -> Any: ...
+    def save(
+        self,
+        memory_id: str,
+        messages: Iterable[Any],
+        if_revision: int | None,
+        ttl: tuple[float | None] | None,
+    ) -> Any: ...
+    def append(
+        self,
+        memory_id: str,
+        messages: Iterable[Any],
+        if_revision: int | None,
+        idempotency_key: str | None,
+    ) -> Any: ...
+    def pop(self, memory_id: str) -> Any: ...
+    def delete(self, memory_id: str, if_revision: int | None) -> Any: ...
+    def exists(self, memory_id: str) -> Any: ...
+    def count(self, memory_id: str) -> Any: ...
+    def info(self, memory_id: str) -> Any: ...
+    def touch(self, memory_id: str) -> Any: ...
+    def hold_lease(self, memory_id: str, token: str, seconds: float) -> Any: ...
+    def release_lease(self, memory_id: str, token: str) -> Any: ...
+    def listing(self) -> Listing: ...
+    def page(self, listing: Listing) -> Any: ...
+    def ping(self) -> Any: ...
+    def close(self) -> None: ...
+
+def to_foreign(store: Store, drive: Callable[[Exchange], Any]) -> ForeignStore:
+    """Return the same store with verbs that call `drive` and return what it returns."""
+
 def to_async(store: Store) -> AsyncStore:
     """Return the same store with awaitable verbs."""
 

@@ -12,6 +12,7 @@ from redember._checks import check_text
 from redember._client import Client, connections, default_options, parsed
 from redember._core import Client as Connections
 from redember._core import Store, redis_store, to_async
+from redember._foreign import Foreign, RedisClient
 from redember._options import (
     DEFAULT_PREFIX,
     GO_PREFIX,
@@ -35,13 +36,14 @@ class _Configured:
     """
 
     _options: RedisOptions
-    _client: Client | None
+    _client: Client | Foreign | None
     _connections: Connections
+    _store: Any
 
     def __init__(self, addr_or_url: str | None = None) -> None:
         self._set_up(default_options() if addr_or_url is None else parsed(addr_or_url), None)
 
-    def _set_up(self, options: RedisOptions, client: Client | None) -> None:
+    def _set_up(self, options: RedisOptions, client: Client | Foreign | None) -> None:
         self._options = options
         self._client = client
         self._connections = connections(options) if client is None else client._core  # noqa: SLF001
@@ -54,13 +56,16 @@ class _Configured:
         store = redis_store(
             self._connections, prefix=options.prefix, layout=options.layout, **settings
         )
-        self._adopt(store)
+        if isinstance(client, Foreign):
+            self._store = client.adopt(store)
+        else:
+            self._adopt(store)
 
     def _adopt(self, store: Store) -> None:
         raise NotImplementedError  # both backends say which of the two stores they drive
 
     @classmethod
-    def _of(cls, options: RedisOptions, client: Client | None) -> Self:
+    def _of(cls, options: RedisOptions, client: Client | Foreign | None) -> Self:
         backend = cls.__new__(cls)
         backend._set_up(options, client)  # noqa: SLF001 -- one of us
         return backend
@@ -77,12 +82,34 @@ class _Configured:
         return cls._of(options, None)
 
     @classmethod
-    def from_client(cls, client: Client) -> Self:
-        """Make a backend on a client's connections, which are shared and stay the client's."""
-        if not isinstance(client, Client):
-            msg = f"client must be a redember.Client, got {type(client).__name__}"
-            raise InvalidArgumentError(msg)
-        return cls._of(client.options, client)
+    def from_client(cls, client: Client | RedisClient) -> Self:
+        """Make a backend on a client's connections, which are shared and stay the client's.
+
+        The client may be your own: `redis.Redis`, one that `redis.sentinel` made,
+        `redis.cluster.RedisCluster`, `fakeredis.FakeRedis`, or a subclass; and their relatives in
+        `redis.asyncio` for the asyncio backend. Each command goes through its `execute_command`, by
+        its pool, its credentials and its hooks. It is never changed and never closed.
+
+        What concerns the connection is then the client's business, and stands at its default in
+        `options`. A call has 5 seconds for its attempts; how long one command may take is up to
+        the client, so give it a `socket_timeout`.
+
+        Args:
+            client: A `redember.Client`, or a client of your own.
+
+        Raises:
+            InvalidArgumentError: It is none, or its calls are awaited where these are not.
+
+        Example:
+            >>> import redis
+            >>> from redember import RedisBackend
+            >>> RedisBackend.from_client(redis.Redis("cache.example")).with_prefix("chats:")
+            RedisBackend('redis.Redis', prefix='chats:')
+        """
+        if isinstance(client, Client):
+            return cls._of(client.options, client)
+        foreign = Foreign(client, is_async=issubclass(cls, AsyncVerbs))
+        return cls._of(foreign.options, foreign)
 
     @classmethod
     def go_deep_agent(cls, addr_or_url: str | None = None) -> Self:
@@ -221,7 +248,8 @@ class _Configured:
 
     def __repr__(self) -> str:
         """Say where memories are kept, without secrets."""
-        where = self._connections.address
+        client = self._client
+        where = client.name if isinstance(client, Foreign) else self._connections.address
         return f"{type(self).__name__}({where!r}, prefix={self._options.prefix!r})"
 
     def __reduce__(self) -> str:

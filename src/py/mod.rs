@@ -5,6 +5,7 @@ mod decode;
 mod document;
 mod encode;
 mod error;
+mod foreign;
 mod login;
 mod message;
 mod messages;
@@ -21,6 +22,8 @@ mod _core {
 
     #[pymodule_export]
     use super::document::{from_document, to_document};
+    #[pymodule_export]
+    use super::foreign::{ForeignStore, PyExchange, to_foreign};
     #[pymodule_export]
     use super::message::PyMessage;
     #[pymodule_export]

@@ -10,6 +10,7 @@ use pyo3::types::PyString;
 use super::bridge::{self, Handle};
 use super::encode;
 use super::error::exception;
+use super::foreign::{self, ForeignStore};
 use super::login::LoginSource;
 use crate::backend::{Backend, Place};
 use crate::client::Client;
@@ -125,8 +126,8 @@ pub(super) struct Listing(Arc<Scan>);
 #[pyclass(frozen, module = "redember._core")]
 #[derive(Debug)]
 pub(super) struct Store {
-    place: Handle,
-    limits: Limits,
+    pub(super) place: Handle,
+    pub(super) limits: Limits,
 }
 
 /// The verbs as futures of the running asyncio loop.
@@ -212,8 +213,8 @@ pub(super) fn to_async(store: &Store) -> AsyncStore {
 
 /// The verbs of a store class: each makes a verb and lets `$drive` run it.
 ///
-/// A macro, since `#[pymethods]` cannot be generic: both classes have the same methods, and differ
-/// in who drives them and in what comes back, an answer or a future of it.
+/// A macro, since `#[pymethods]` cannot be generic: all classes have the same methods, and differ in
+/// who drives them and in what comes back, an answer or a future of it.
 macro_rules! verbs {
     ($class:ty, $drive:path) => {
         #[pymethods]
@@ -367,6 +368,7 @@ macro_rules! verbs {
 
 verbs!(Store, bridge::wait);
 verbs!(AsyncStore, bridge::awaitable);
+verbs!(ForeignStore, foreign::run);
 
 fn checked<T>(py: Python<'_>, result: Result<T>) -> PyResult<T> {
     result.map_err(|error| exception(py, &error))

@@ -48,12 +48,20 @@ impl StoreOptions {
 #[derive(Debug, Clone)]
 pub struct RedisStore {
     options: StoreOptions,
+    transactions: bool,
 }
 
 impl RedisStore {
     /// Makes a store with `options`.
     pub fn new(options: StoreOptions) -> Self {
-        Self { options }
+        Self { options, transactions: true }
+    }
+
+    /// Returns the same store for somebody who sends commands one by one: none of its plans sends a
+    /// transaction, which is several commands on one connection.
+    #[must_use]
+    pub fn without_transactions(self) -> Self {
+        Self { transactions: false, ..self }
     }
 
     /// Returns the plan of `verb`; its writes are `writer`'s.
@@ -109,7 +117,7 @@ impl RedisStore {
                 check_write(&write, options.limits)?;
                 let options = StoreOptions { ttl: write.ttl.or(options.ttl), ..options.clone() };
                 match layout {
-                    Layout::Log => write::plan(&options, key, &write, writer),
+                    Layout::Log => write::plan(&options, key, &write, writer, self.transactions),
                     Layout::Document => document::write(&options, key, &write, writer)?,
                 }
             }

@@ -101,12 +101,13 @@ fn split_op_id(id: &str) -> Option<(&str, &str)> {
     ours.then_some((lane, token))
 }
 
-/// Returns the plan of a save or an append.
+/// Returns the plan of a save or an append; it sends large saves as `transactions`, if it may.
 pub(super) fn plan(
     options: &StoreOptions,
     key: Bytes,
     write: &Write,
     writer: &Arc<Writer>,
+    transactions: bool,
 ) -> Box<dyn Plan> {
     let identity = Identity::of(write, &key, writer);
     let chunks = write.messages.chunks(CHUNK_BYTES);
@@ -114,7 +115,8 @@ pub(super) fn plan(
     args.push(write.messages.len().to_string().into());
     args.push(chunks.last().map_or(0, |chunk| chunk.messages).to_string().into());
     let chunks: Vec<Bytes> = chunks.into_iter().map(|chunk| chunk.text).collect();
-    let staged = write.mode == Mode::Save && write.messages.size() >= STAGED_BYTES;
+    let large = write.messages.size() >= STAGED_BYTES;
+    let staged = transactions && write.mode == Mode::Save && large;
     let mut plan = WritePlan {
         key,
         mode: write.mode,

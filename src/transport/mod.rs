@@ -52,7 +52,7 @@ fn settled(answer: Answer, call: &Call) -> Result<Answer> {
 /// Takes out the failure among the replies that another attempt may heal, if there is one.
 ///
 /// Such a reply says that nothing was applied, unless other commands were sent with it.
-fn transient_failure(request: &Request, replies: &[Reply]) -> Option<Failure> {
+pub(crate) fn transient_failure(request: &Request, replies: &[Reply]) -> Option<Failure> {
     let sent = request.commands.len() > 1;
     replies.iter().find_map(|reply| match reply {
         Reply::Error(error) if is_transient(error) => {
@@ -80,7 +80,7 @@ fn labelled(server: &Server, request: &Request, replies: Vec<Reply>) -> Result<R
 }
 
 /// Returns the replies for a server that is not what it was.
-fn gone(request: &Request) -> Vec<Reply> {
+pub(crate) fn gone(request: &Request) -> Vec<Reply> {
     let error = ServerError { code: GONE.to_owned(), detail: String::new() };
     vec![Reply::Error(error); request.commands.len()]
 }

@@ -1,0 +1,329 @@
+"""Memories through a client of the caller's own: redis-py, or one that looks like it.
+
+What to send and what replies mean is the core's business; here a client is asked for each command,
+and what it raises is told apart. The client's package is never imported: it is known by its looks.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import time
+from collections.abc import Callable, Generator, Iterator
+from functools import partial
+from types import FrameType
+from typing import Any, Final, Protocol
+
+from redember._client import connections
+from redember._core import Exchange, ForeignStore, Store, to_foreign
+from redember._options import RedisOptions
+from redember.errors import InvalidArgumentError
+
+__all__ = ["Foreign", "RedisClient"]
+
+_CODES: Final = {
+    "AskError": "ASK",
+    "AuthenticationError": "WRONGPASS",
+    "AuthenticationWrongNumberOfArgsError": "WRONGPASS",
+    "BusyLoadingError": "LOADING",
+    "ClusterCrossSlotError": "CROSSSLOT",
+    "ClusterDownError": "CLUSTERDOWN",
+    "ExternalAuthProviderError": "WRONGPASS",
+    "MasterDownError": "MASTERDOWN",
+    "MovedError": "MOVED",
+    "NoPermissionError": "NOPERM",
+    "NoScriptError": "NOSCRIPT",
+    "OutOfMemoryError": "OOM",
+    "ReadOnlyError": "READONLY",
+    "TryAgainError": "TRYAGAIN",
+}
+"""The codes of error replies, which redis-py takes away from their text, by its exceptions."""
+
+_PASSING: Final = {
+    "ClusterError",
+    "ConnectionError",
+    "InvalidResponse",
+    "OSError",
+    "RedisClusterException",
+    "TimeoutError",
+}
+"""Exceptions of a client that may have none to raise in a moment."""
+
+_CLIENTS: Final = {"redis.client", "redis.asyncio.client", "redis.utils"}
+_POOLS: Final = {"redis.connection", "redis.asyncio.connection", "redis.utils"}
+
+_Step = Callable[[], Any] | float
+"""Something to call, or seconds to pause."""
+
+_Outcome = tuple[Any, Exception | None]
+"""What a call returned, and what it raised."""
+
+_Steps = Generator[_Step, _Outcome, Any]
+"""Steps for somebody who blocks, or awaits, to take."""
+
+
+class RedisClient(Protocol):
+    """What a client of the caller's own must look like; `redis.Redis` does, and its relatives."""
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        """Send one command; return its reply, or raise."""
+        ...
+
+
+class ErrorReply(Exception):  # noqa: N818 -- it is a reply, and nobody raises it
+    """An error that the server answered, in one line as the server worded it.
+
+    Attributes:
+        repeated: Whether the client had sent the command before, and got no reply.
+    """
+
+    def __init__(self, line: str, *, repeated: bool) -> None:
+        super().__init__(line)
+        self.repeated = repeated
+
+
+class Foreign:
+    """A client that is not ours: used as it is, never changed, never closed.
+
+    Attributes:
+        name: Its class. Where it connects to is its own business, and may be a secret.
+        options: Settings to begin with; those of the connection stand at their defaults.
+
+    Raises:
+        InvalidArgumentError: It is no such client, or of the kind that the other backend takes.
+    """
+
+    def __init__(self, client: RedisClient, *, is_async: bool) -> None:
+        _check(client, is_async=is_async)
+        package = type(client).__module__.partition(".")[0]
+        self.name = f"{package}.{type(client).__qualname__}"
+        self._drive = partial(_drive_async if is_async else _drive, client, self.name)
+        self.options = RedisOptions(cluster=_is_cluster(client))
+        # Never opened. They have the deadline, and each process' name for its writes.
+        self._core = connections(self.options)
+
+    def adopt(self, store: Store) -> ForeignStore:
+        """Return `store` on the client: its verbs answer, or return coroutines."""
+        return to_foreign(store, self._drive)
+
+
+def _check(client: object, *, is_async: bool) -> None:
+    kind = type(client).__name__
+    send = getattr(client, "execute_command", None)
+    # A subscription or a pipeline of redis-py can be asked for commands, and gives no replies.
+    if not callable(send) or not hasattr(client, "pipeline") or hasattr(client, "command_stack"):
+        msg = f"client must be a redember.Client, or a client such as redis.Redis, got {kind}"
+        raise InvalidArgumentError(msg)
+    if is_async != (inspect.iscoroutinefunction(send) or hasattr(client, "__aenter__")):
+        here, other = "RedisBackend", "AsyncRedisBackend"
+        if is_async:
+            here, other = other, here
+        awaited = "blocking" if is_async else "awaited"
+        msg = f"the calls of this {kind} are {awaited}: pass it to {other}, not to {here}"
+        raise InvalidArgumentError(msg)
+
+
+def _is_cluster(client: object) -> bool:
+    return hasattr(client, "get_primaries") and hasattr(client, "nodes_manager")
+
+
+def _drive(client: Any, name: str, exchange: Exchange) -> Any:
+    """Carry an exchange to its end; return its answer."""
+    steps = _steps(client, name, exchange)
+    try:
+        step = next(steps)
+        while True:
+            step = steps.send(_outcome(step))
+    except StopIteration:
+        return exchange.answer()
+
+
+async def _drive_async(client: Any, name: str, exchange: Exchange) -> Any:
+    """Carry an exchange to its end; return its answer."""
+    steps = _steps(client, name, exchange)
+    try:
+        step = next(steps)
+        while True:
+            step = steps.send(await _awaited(step))
+    except StopIteration:
+        return exchange.answer()
+
+
+def _outcome(step: _Step) -> _Outcome:
+    call = step if callable(step) else partial(time.sleep, step)
+    try:
+        return call(), None
+    except Exception as error:  # noqa: BLE001 -- told apart by who receives it
+        return None, error
+
+
+async def _awaited(step: _Step) -> _Outcome:
+    import asyncio
+
+    call = step if callable(step) else partial(asyncio.sleep, step)
+    try:
+        result = call()
+        return (await result if inspect.isawaitable(result) else result), None
+    except Exception as error:  # noqa: BLE001 -- told apart by who receives it
+        return None, error
+
+
+def _steps(client: Any, name: str, exchange: Exchange) -> _Steps:
+    """Ask for what the exchange requests until it is over."""
+    while (request := exchange.request()) is not None:
+        every, server, commands = request
+        replies: list[Any] | None = None
+        failure = None
+        try:
+            if every:
+                replies = yield from _of_every_primary(client, commands)
+            elif server is None:
+                replies = yield from _replies(client, commands, keyed=True)
+            else:
+                replies = yield from _of_server(client, server, commands)
+        except Exception as error:  # noqa: BLE001 -- nothing of the client's own may come out
+            failure = _failure(error, name)
+        # Out of the block above: what the client raised may quote a password or a message, and
+        # would hang on to the error that is raised here.
+        if failure is not None:
+            pause = exchange.failed(*failure)
+        elif replies is None:
+            pause = exchange.gone()
+        else:
+            repeated = any(isinstance(it, ErrorReply) and it.repeated for it in replies)
+            pause = exchange.answered(replies, repeated)
+        if pause:
+            yield pause
+
+
+def _replies(
+    client: Any, commands: list[tuple[Any, ...]], node: Any = None, *, keyed: bool = False
+) -> _Steps:
+    """Return the replies to commands, raw."""
+    replies: list[Any] = []
+    for command in commands:
+        name = command[0]
+        options: dict[str, Any] = {"NEVER_DECODE": True}  # bytes, whatever the client's setting
+        if node is not None:
+            options["target_nodes"] = node
+        if keyed and name not in {"EVAL", "EVALSHA"}:
+            options["keys"] = [command[1]]  # a client that caches replies wants to know
+        reply, error = yield partial(client.execute_command, *command, **options)
+        line = None if error is None else _line(error)
+        if error is None:
+            replies.append(_raw(name, reply))
+        elif line is None:
+            raise error
+        else:
+            replies.append(ErrorReply(line, repeated=_sent(error) and _retried(error)))
+    return replies
+
+
+def _of_every_primary(client: Any, commands: list[tuple[Any, ...]]) -> _Steps:
+    """Return, for each primary, its label and its replies."""
+    if not _is_cluster(client):
+        return [["0", *(yield from _replies(client, commands))]]
+    # The client may not have noticed yet that there is another primary, and a listing must not.
+    if hasattr(client, "initialize"):
+        yield from _done(client.initialize)
+    yield from _done(client.nodes_manager.initialize)
+    labelled: list[list[Any]] = []
+    for node in client.get_primaries():
+        replies = yield from _replies(client, commands, node)
+        labelled.append([node.name, *replies])
+    return labelled
+
+
+def _of_server(client: Any, label: str, commands: list[tuple[Any, ...]]) -> _Steps:
+    """Return the replies of one primary; `None` if it is none any more."""
+    if not _is_cluster(client):
+        return (yield from _replies(client, commands))
+    node = next((node for node in client.get_primaries() if node.name == label), None)
+    return None if node is None else (yield from _replies(client, commands, node))
+
+
+def _done(step: _Step) -> _Steps:
+    _, error = yield step
+    if error is not None:
+        raise error
+
+
+def _raw(name: str, reply: Any) -> Any:
+    """Return the reply as the server gave it, where redis-py makes something else of it."""
+    if name == "PING":
+        return b"PONG"
+    if name == "SCAN" and isinstance(reply, (list, tuple)) and len(reply) == 2:  # noqa: PLR2004
+        cursor, keys = reply
+        if isinstance(cursor, dict):  # a cluster's: by the node's name
+            (cursor,) = cursor.values()
+        return [str(cursor) if isinstance(cursor, int) else cursor, keys]
+    return reply
+
+
+def _names(error: BaseException) -> list[str]:
+    """Return the names of the classes of `error`, its own first."""
+    return [cls.__name__ for cls in type(error).__mro__]
+
+
+def _line(error: Exception) -> str | None:
+    """Return the error line of the server that `error` stands for; `None` if it is none."""
+    names = _names(error)
+    if "RedisError" not in names:
+        return None
+    code = getattr(error, "status_code", None) or next(filter(None, map(_CODES.get, names)), None)
+    text = str(error)
+    if code is not None:
+        return f"{code} {text}"
+    if "ResponseError" not in names:
+        return None
+    # redis-py takes no codes away but those it knows, and `ERR`.
+    return text if re.match(r"[A-Z]{3,} ", text) else f"ERR {text}"
+
+
+def _failure(error: Exception, client: str) -> tuple[str, bool, bool, bool]:
+    """Return why there is no reply: in words, whether something was sent, timed out, may pass."""
+    names = _names(error)
+    cause = error.__cause__ or error.__context__
+    # The text of a client's exception may hold anything; what the system says holds no secret.
+    system = getattr(cause if isinstance(cause, OSError) else error, "strerror", None)
+    because = f" ({system})" if isinstance(system, str) else ""
+    reason = (
+        f"the client, a {client}, raised {names[0]}{because}; check its settings, and its server"
+    )
+    return reason, _sent(error), "TimeoutError" in names, not _PASSING.isdisjoint(names)
+
+
+def _frames(error: Exception) -> Iterator[FrameType]:
+    """Yield the frames that `error` came through, but ours, the outermost first."""
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_globals.get("__name__") != __name__:
+            yield trace.tb_frame
+        trace = trace.tb_next
+
+
+def _sent(error: Exception) -> bool:
+    """Return whether something may have been sent; not if there was no connection to send it by.
+
+    Only where redis-py's own code goes straight for one: whoever stands between may have retried,
+    as clients of a cluster do.
+    """
+    for frame in _frames(error):
+        module, name = frame.f_globals.get("__name__"), frame.f_code.co_name
+        if name == "get_connection" and module in _POOLS:
+            return False
+        if module not in _CLIENTS:
+            return True
+        if name not in {"execute_command", "_execute_command", "wrapper"}:
+            return True
+    return True
+
+
+def _retried(error: Exception) -> bool:
+    """Return whether redis-py had sent the command before: its loops count their failures."""
+    counts = (
+        frame.f_locals.get(name)
+        for frame in _frames(error)
+        for name in ("failures", "failure_count")
+    )
+    return any(isinstance(count, int) and count > 0 for count in counts)

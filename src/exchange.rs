@@ -1,0 +1,165 @@
+//! A call whose requests somebody else sends: with a client of theirs, one command at a time.
+//!
+//! An [`Exchange`] says what to send and takes what comes of it. Deadline, attempts and doubt are
+//! those of every other call; only the sending is not ours.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use crate::call::{Call, Failure, Retry};
+use crate::error::{Error, ErrorKind, Result};
+use crate::keyspace::MemoryId;
+use crate::plan::{Command, Plan, Reply, Route, Step};
+use crate::script::Form;
+use crate::store::Answer;
+use crate::transport::{gone, transient_failure};
+
+/// One call on its way.
+pub struct Exchange {
+    call: Call,
+    plan: Box<dyn Plan>,
+    memory: Option<MemoryId>,
+    /// What was answered to all but some scripts, and which: the server did not know those, so they
+    /// are sent once more, as text.
+    unknown: Option<(Vec<Reply>, Vec<usize>)>,
+    /// When the attempt that is on its way began.
+    since: Instant,
+    answer: Option<Answer>,
+}
+
+impl Exchange {
+    pub(crate) fn new(mut call: Call, plan: Box<dyn Plan>, memory: Option<MemoryId>) -> Self {
+        call.attempt();
+        Self { call, plan, memory, unknown: None, since: Instant::now(), answer: None }
+    }
+
+    /// Returns which server the commands go to.
+    pub fn route(&self) -> &Route {
+        &self.plan.request().route
+    }
+
+    /// Returns the commands to send now, and how scripts are named in them.
+    pub fn commands(&self) -> (Vec<&Command>, Form) {
+        let commands = &self.plan.request().commands;
+        match &self.unknown {
+            None => (commands.iter().collect(), self.call.form()),
+            Some((_, at)) => (at.iter().filter_map(|at| commands.get(*at)).collect(), Form::Source),
+        }
+    }
+
+    /// Takes the replies, one for each command or each primary; returns how long to pause before
+    /// the next commands, if the call is not over.
+    ///
+    /// `doubtful` says that the commands may have been sent before, and that reply been lost.
+    ///
+    /// # Errors
+    /// The error of the whole call.
+    pub fn answered(&mut self, replies: Vec<Reply>, doubtful: bool) -> Result<Duration> {
+        if doubtful && self.plan.request().writes {
+            self.call.doubt();
+        }
+        let replies = match self.unknown.take() {
+            None => replies,
+            Some((mut all, at)) => {
+                for (at, reply) in at.into_iter().zip(replies) {
+                    if let Some(place) = all.get_mut(at) {
+                        *place = reply;
+                    }
+                }
+                return self.settle(all);
+            }
+        };
+        let unknown = self.plan.request().unknown_scripts(&replies);
+        if unknown.is_empty() {
+            return self.settle(replies);
+        }
+        self.unknown = Some((replies, unknown));
+        Ok(Duration::ZERO)
+    }
+
+    /// Takes the failure to get replies; returns how long to pause before the next commands.
+    ///
+    /// # Errors
+    /// The error of the whole call, when there is to be no next attempt.
+    pub fn failed(&mut self, failure: &Failure) -> Result<Duration> {
+        self.unknown = None;
+        let request = self.plan.request();
+        let (writes, of_one_server) = (request.writes, matches!(request.route, Route::Server(_)));
+        // Whoever sends may have tried for long; another time as long would be over the deadline.
+        let left = self.call.deadline().saturating_duration_since(Instant::now());
+        let too_long = failure.lost && self.since.elapsed() > left;
+        let last = Failure { retry: Retry::Never, timed_out: true, ..failure.clone() };
+        let failure = if too_long { &last } else { failure };
+        let pause = self.call.after(failure, writes, || self.plan.op_id());
+        let pause = pause.map_err(|error| self.named(error))?;
+        if of_one_server {
+            // It may have been restarted, and would walk its keys in another order.
+            return self.gone();
+        }
+        self.call.attempt();
+        self.since = Instant::now() + pause;
+        Ok(pause)
+    }
+
+    /// Takes that the server of [`route`](Self::route) is not what it was.
+    ///
+    /// # Errors
+    /// The error of the whole call.
+    pub fn gone(&mut self) -> Result<Duration> {
+        self.settle(gone(self.plan.request()))
+    }
+
+    /// Takes the answer, once the call is over.
+    pub fn take_answer(&mut self) -> Option<Answer> {
+        self.answer.take()
+    }
+
+    /// Returns whether the call is over.
+    pub fn is_over(&self) -> bool {
+        self.answer.is_some()
+    }
+
+    fn settle(&mut self, replies: Vec<Reply>) -> Result<Duration> {
+        let request = self.plan.request();
+        let of_each = replies.iter().find_map(|reply| match (reply, &request.route) {
+            (Reply::Array(parts), Route::EveryPrimary) => transient_failure(request, parts),
+            _ => None,
+        });
+        if let Some(failure) = of_each.or_else(|| transient_failure(request, &replies)) {
+            return self.failed(&failure);
+        }
+        match self.plan.advance(replies) {
+            Err(error) => Err(self.fail(&error, false)),
+            Ok(Step::Done(answer)) => {
+                self.answer = Some(answer);
+                Ok(Duration::ZERO)
+            }
+            Ok(Step::Again) => {
+                self.call.next_request();
+                if Instant::now() >= self.call.deadline() {
+                    let message = "others kept changing the memory until the time was up";
+                    return Err(self.fail(&Error::new(ErrorKind::Unavailable, message), true));
+                }
+                self.call.attempt();
+                self.since = Instant::now();
+                Ok(Duration::ZERO)
+            }
+        }
+    }
+
+    fn fail(&mut self, error: &Error, timed_out: bool) -> Error {
+        let error = self.call.fail(error, timed_out, || self.plan.op_id());
+        self.named(error)
+    }
+
+    fn named(&self, error: Error) -> Error {
+        let operation = error.call().operation;
+        error.of_call(operation, self.memory.as_ref().map(MemoryId::as_str))
+    }
+}
+
+impl fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exchange").field("call", &self.call).finish_non_exhaustive()
+    }
+}
