@@ -98,10 +98,11 @@ class RedisOptions:
         timeout: Seconds that one call may take, connecting and retries included.
         protocol: RESP version, 2 or 3.
         tls: Whether to connect by TLS, or how. Default no.
-        durability: When a write counts as done. `"ack"`: when the primary has it. `"confirmed"`: when
-            a replica has it too, if there is one and it answers within 50 ms. `"replicated"`: when
-            `replicas` replicas have it, or else `NotEnoughReplicasError`. `"auto"`, the default:
-            `"ack"` on one server, `"confirmed"` on a cluster and under sentinels.
+        durability: When a write counts as done. `"ack"`: when the primary has it. `"confirmed"`:
+            when a replica has it too, if there is one and it answers within 50 ms.
+            `"replicated"`: when `replicas` replicas have it, or else `NotEnoughReplicasError`.
+            `"auto"`, the default: `"ack"` on one server, `"confirmed"` on a cluster and under
+            sentinels.
         replicas: How many replicas `"replicated"` waits for.
         max_message_bytes: The largest message, in bytes of JSON. Default 16 MiB.
         max_conversation_bytes: The largest conversation in one call. Default 256 MiB.
