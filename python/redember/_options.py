@@ -15,8 +15,8 @@ from redember.errors import InvalidArgumentError
 __all__ = [
     "DEFAULT_PREFIX",
     "DEFAULT_TTL",
-    "GO_PREFIX",
     "Duration",
+    "GO_PREFIX",
     "RedisOptions",
     "check_layout",
     "check_options",
