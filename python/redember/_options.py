@@ -13,10 +13,10 @@ from redember._checks import check_flag, check_text, check_whole
 from redember.errors import InvalidArgumentError
 
 __all__ = [
+    "DEFAULT_GO_PREFIX",
     "DEFAULT_PREFIX",
     "DEFAULT_TTL",
     "Duration",
-    "GO_PREFIX",
     "RedisOptions",
     "check_layout",
     "check_options",
@@ -26,7 +26,7 @@ __all__ = [
 
 DEFAULT_PREFIX: Final = "redember:memories:"
 DEFAULT_TTL: Final = timedelta(days=7)
-GO_PREFIX: Final = "go-deep-agent:memories:"
+DEFAULT_GO_PREFIX: Final = "go-deep-agent:memories:"
 LAYOUTS: Final = ("log", "document")
 DURABILITIES: Final = ("auto", "ack", "confirmed", "replicated")
 
