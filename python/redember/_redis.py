@@ -14,8 +14,8 @@ from redember._core import Client as Connections
 from redember._core import Store, redis_store, to_async
 from redember._foreign import Foreign, RedisClient
 from redember._options import (
+    DEFAULT_GO_PREFIX,
     DEFAULT_PREFIX,
-    GO_PREFIX,
     Credentials,
     Duration,
     RedisOptions,
@@ -122,7 +122,7 @@ class _Configured:
             addr_or_url: Where the server is, as for the class itself.
         """
         options = default_options() if addr_or_url is None else parsed(addr_or_url)
-        prefix = GO_PREFIX if options.prefix == DEFAULT_PREFIX else options.prefix
+        prefix = DEFAULT_GO_PREFIX if options.prefix == DEFAULT_PREFIX else options.prefix
         return cls._of(dataclasses.replace(options, layout="document", prefix=prefix), None)
 
     @property
