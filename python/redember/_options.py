@@ -93,7 +93,7 @@ class RedisOptions:
         prefix: What every key begins with; the key of a memory is `prefix + id`.
         ttl: How long a memory lives after its last write; `None` for ever. Default 7 days.
         ttl_refresh_on_load: Whether reading a memory restarts its time to live too.
-        layout: How memories are written: `"log"`, or `"document"` for a Go program to share them.
+        layout: How memories are written: `"log"`, or `"document"` to share them with Go programs.
         pool_size: How many connections to a server blocking calls may hold at once.
         timeout: Seconds that one call may take, connecting and retries included.
         protocol: RESP version, 2 or 3.

@@ -215,7 +215,7 @@ def test_the_same_place_is_refused_whatever_it_is_called(
                 migrate(source, target, move=True, dry_run=dry_run)
         assert held_by(source) == before
     with own_server.client() as raw:
-        assert not [*raw.scan_iter("*:migration-probe-*")]
+        assert not [*raw.scan_iter("log:*migration-probe-*")]
     assert migrate(log, log.with_db(1), move=True).moved == 5
     socket.close()
 
