@@ -163,3 +163,114 @@ impl fmt::Debug for Exchange {
         f.debug_struct("Exchange").field("call", &self.call).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keyspace::Keyspace;
+    use crate::layout::Layout;
+    use crate::messages::{Limits, Messages};
+    use crate::plan::ServerError;
+    use crate::store::{Mode, RedisStore, Scan, StoreOptions, Ttl, Verb, Write, Writer};
+
+    const LIMITS: Limits = Limits { message: 1 << 20, conversation: 1 << 24 };
+
+    fn exchange(verb: Verb) -> Exchange {
+        let store = RedisStore::new(StoreOptions {
+            keyspace: Keyspace::new("m:").unwrap(),
+            layout: Layout::Log,
+            ttl: None,
+            refresh_on_load: false,
+            limits: LIMITS,
+        });
+        let call = Call::begin(verb.name(), Duration::from_secs(5));
+        let plan = store.without_transactions().plan(verb, &Writer::new().unwrap()).unwrap();
+        Exchange::new(call, plan, None)
+    }
+
+    fn write(mode: Mode, size: usize) -> Exchange {
+        let line = format!("{{\"content\":\"{}\"}}", "x".repeat(size));
+        let messages = Messages::from_lines(vec![line.into()], 1).unwrap();
+        let id = MemoryId::new("a").unwrap();
+        exchange(Verb::Write(Write {
+            id,
+            mode,
+            messages,
+            if_revision: None,
+            idempotency_key: None,
+            ttl: Ttl::Setting,
+        }))
+    }
+
+    fn error(line: &str) -> Vec<Reply> {
+        vec![Reply::Error(ServerError::parse(line))]
+    }
+
+    fn name(exchange: &Exchange) -> String {
+        let (commands, form) = exchange.commands();
+        let mut parts = Vec::new();
+        commands[0].for_each_part(form, |part| parts.push(part.clone()));
+        String::from_utf8(parts[0].to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_script_that_is_not_known_is_sent_as_text() {
+        let mut append = write(Mode::Append, 1);
+        assert_eq!(name(&append), "EVALSHA");
+        append.answered(error("NOSCRIPT No matching script"), false).unwrap();
+        assert_eq!(name(&append), "EVAL");
+        let done = [0, 1, 1].map(Reply::Integer).to_vec();
+        append.answered(vec![Reply::Array(done)], false).unwrap();
+        assert!(matches!(append.take_answer(), Some(Answer::Written(_))));
+    }
+
+    #[test]
+    fn a_large_save_is_one_command() {
+        let save = write(Mode::Save, 100_000);
+        assert_eq!(save.commands().0.len(), 1);
+        assert_eq!(name(&save), "EVALSHA");
+    }
+
+    #[test]
+    fn a_refusal_settles_a_write_unless_its_first_reply_may_be_lost() {
+        let refused = |doubtful| {
+            let answer = write(Mode::Append, 1).answered(error("NOPERM no"), doubtful);
+            answer.unwrap_err().kind().clone()
+        };
+        assert_eq!(refused(false), ErrorKind::PermissionDenied);
+        assert!(matches!(refused(true), ErrorKind::OutcomeUnknown { op_id: Some(_) }));
+    }
+
+    #[test]
+    fn an_attempt_that_took_longer_than_is_left_is_the_last() {
+        let failure = |sent| Failure {
+            error: Error::new(ErrorKind::Unavailable, "gone"),
+            sent,
+            retry: Retry::Later,
+            timed_out: false,
+            lost: true,
+        };
+        let mut append = write(Mode::Append, 1);
+        append.failed(&failure(false)).unwrap();
+        append.since = Instant::now().checked_sub(Duration::from_secs(6)).unwrap();
+        let error = append.failed(&failure(false)).unwrap_err();
+        assert_eq!(error.kind(), &ErrorKind::Unavailable);
+        assert!(error.call().timed_out);
+    }
+
+    #[test]
+    fn a_listing_does_not_go_on_where_a_server_failed() {
+        let scan = Scan::new(false);
+        let keys = Reply::Array(vec![Reply::Text("m:a".into())]);
+        let page = Reply::Array(vec![Reply::Text("7".into()), keys]);
+        let mut first = exchange(Verb::Page(scan.clone()));
+        let primary = Reply::Array(vec![Reply::Text("0".into()), page]);
+        first.answered(vec![primary], false).unwrap();
+        let mut second = exchange(Verb::Page(scan.clone()));
+        assert_eq!(second.route(), &Route::Server("0".into()));
+        let error = Error::new(ErrorKind::Unavailable, "gone");
+        second.failed(&Failure::before_sending(error, Retry::Later)).unwrap();
+        assert!(matches!(second.take_answer(), Some(Answer::Page(Some(ids))) if ids.is_empty()));
+        assert_eq!(exchange(Verb::Page(scan)).route(), &Route::EveryPrimary);
+    }
+}

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from types import FrameType
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 from redember._client import connections
 from redember._core import Exchange, ForeignStore, Store, to_foreign
@@ -50,7 +50,15 @@ _PASSING: Final = {
 """Exceptions of a client that may have none to raise in a moment."""
 
 _CLIENTS: Final = {"redis.client", "redis.asyncio.client", "redis.utils"}
-_POOLS: Final = {"redis.connection", "redis.asyncio.connection", "redis.utils"}
+_POOLS: Final = {"redis.connection", "redis.asyncio.connection"}
+_STRAIGHT: Final = {
+    "_execute_command",
+    "async_wrapper",
+    "execute_command",
+    "initialize",
+    "wrapper",
+}
+"""The functions in `_CLIENTS` by which redis-py comes to `get_connection` in `_POOLS`."""
 
 _Step = Callable[[], Any] | float
 """Something to call, or seconds to pause."""
@@ -204,11 +212,15 @@ def _replies(
     for command in commands:
         name = command[0]
         options: dict[str, Any] = {"NEVER_DECODE": True}  # bytes, whatever the client's setting
-        if node is not None:
+        send = client.execute_command
+        if node is not None and name == "PING":
+            # Clients of a cluster mean to add up the answers of all nodes, and fail at one node's.
+            send = getattr(client, "get_redis_connection", _itself)(node).execute_command
+        elif node is not None:
             options["target_nodes"] = node
         if keyed and name not in {"EVAL", "EVALSHA"}:
             options["keys"] = [command[1]]  # a client that caches replies wants to know
-        reply, error = yield partial(client.execute_command, *command, **options)
+        reply, error = yield partial(send, *command, **options)
         line = None if error is None else _line(error)
         if error is None:
             replies.append(_raw(name, reply))
@@ -242,6 +254,10 @@ def _of_server(client: Any, label: str, commands: list[tuple[Any, ...]]) -> _Ste
     return None if node is None else (yield from _replies(client, commands, node))
 
 
+def _itself(node: Any) -> Any:
+    return node
+
+
 def _done(step: _Step) -> _Steps:
     _, error = yield step
     if error is not None:
@@ -252,10 +268,10 @@ def _raw(name: str, reply: Any) -> Any:
     """Return the reply as the server gave it, where redis-py makes something else of it."""
     if name == "PING":
         return b"PONG"
-    if name == "SCAN" and isinstance(reply, (list, tuple)) and len(reply) == 2:  # noqa: PLR2004
+    if name == "SCAN":
         cursor, keys = reply
         if isinstance(cursor, dict):  # a cluster's: by the node's name
-            (cursor,) = cursor.values()
+            (cursor,) = cast("dict[str, Any]", cursor).values()
         return [str(cursor) if isinstance(cursor, int) else cursor, keys]
     return reply
 
@@ -283,14 +299,27 @@ def _line(error: Exception) -> str | None:
 def _failure(error: Exception, client: str) -> tuple[str, bool, bool, bool]:
     """Return why there is no reply: in words, whether something was sent, timed out, may pass."""
     names = _names(error)
-    cause = error.__cause__ or error.__context__
-    # The text of a client's exception may hold anything; what the system says holds no secret.
-    system = getattr(cause if isinstance(cause, OSError) else error, "strerror", None)
-    because = f" ({system})" if isinstance(system, str) else ""
+    words = _words(error)
+    because = f" ({words})" if words else ""
     reason = (
-        f"the client, a {client}, raised {names[0]}{because}; check its settings, and its server"
+        f"the client, a {client}, raised {names[0]}{because}; check its settings and its server"
     )
     return reason, _sent(error), "TimeoutError" in names, not _PASSING.isdisjoint(names)
+
+
+def _words(error: Exception) -> str:
+    """Return as much of the text of `error` as can hold no secret and no message.
+
+    That of redis-py's errors up to the first thing that is quoted or listed: they know the command
+    and the settings of the connection. Nothing of others: they may come from hooks.
+    """
+    if isinstance(error, OSError):
+        return error.strerror or ""
+    text = str(error)
+    if "@" in text or {"RedisError", "RedisClusterException"}.isdisjoint(_names(error)):
+        return ""
+    plain = re.split(r"[\"'`<=(\[{]", text, maxsplit=1)[0]
+    return "".join(c if c.isprintable() else " " for c in plain[:160]).rstrip(" .:,-")
 
 
 def _frames(error: Exception) -> Iterator[FrameType]:
@@ -312,9 +341,7 @@ def _sent(error: Exception) -> bool:
         module, name = frame.f_globals.get("__name__"), frame.f_code.co_name
         if name == "get_connection" and module in _POOLS:
             return False
-        if module not in _CLIENTS:
-            return True
-        if name not in {"execute_command", "_execute_command", "wrapper"}:
+        if module not in _CLIENTS or name not in _STRAIGHT:
             return True
     return True
 
