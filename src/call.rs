@@ -142,7 +142,8 @@ impl Call {
             Retry::AtOnce | Retry::Elsewhere | Retry::Later => pause(self.tries),
             Retry::Never => left,
         };
-        if pause < left && !self.tries_once {
+        // An attempt that has no time to be answered would only leave a doubt.
+        if pause + SHORTEST_PAUSE < left && !self.tries_once {
             return Ok(pause);
         }
         let out_of_time = failure.retry != Retry::Never && !self.tries_once;

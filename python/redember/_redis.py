@@ -210,6 +210,9 @@ class _Configured:
         Args:
             name: Any text that is not empty.
 
+        Raises:
+            InvalidArgumentError: The name is empty, or the prefix does not end with a colon.
+
         Example:
             >>> from redember import RedisBackend
             >>> RedisBackend("localhost").for_tenant("acme")
@@ -219,10 +222,14 @@ class _Configured:
         if not name:
             msg = "the tenant's name must not be empty"
             raise InvalidArgumentError(msg)
+        prefix = self._options.prefix
+        if not prefix.endswith(":"):
+            # Keys of tenants would begin with it, and be listed with its own.
+            msg = 'for_tenant() needs a prefix that ends with a colon, such as "myapp:"'
+            raise InvalidArgumentError(msg)
         from urllib.parse import quote
 
-        prefix = self._options.prefix.removesuffix(":")
-        return self._changed(prefix=f"{prefix}@{quote(name, safe='')}:")
+        return self._changed(prefix=f"{prefix[:-1]}@{quote(name, safe='')}:")
 
     def with_layout(self, layout: str) -> Self:
         """Return a copy that writes memories in `layout`, `"log"` or `"document"`.

@@ -49,10 +49,10 @@ pub(super) fn wait<'py>(
     let answer = match login {
         None => run(verb),
         Some(login) => {
-            login.ask_once(py)?;
+            let used = login.current(py)?;
             match run(verb.clone()) {
                 Err(failure) if *failure.kind() == ErrorKind::AuthFailed => {
-                    login.ask(py)?;
+                    login.after(py, used)?;
                     run(verb)
                 }
                 answer => answer,
@@ -76,8 +76,7 @@ pub(super) fn awaitable<'py>(
     let future = event_loop.call_method0(intern!(py, "create_future"))?;
     let mut again = None;
     if let Some(login) = login {
-        login.ask_once(py)?;
-        again = Some((login.clone(), verb.clone()));
+        again = Some(Again { used: login.current(py)?, login: login.clone(), verb: verb.clone() });
     }
     let expected = Expected { future: future.clone().unbind(), backend: backend.clone(), again };
     port.get().send(expected, verb)?;
@@ -123,8 +122,16 @@ struct Port {
 struct Expected {
     future: Py<PyAny>,
     backend: Arc<Backend>,
-    /// What to ask, and what to try again, should the password have changed.
-    again: Option<(Arc<LoginSource>, Verb)>,
+    again: Option<Again>,
+}
+
+/// What to try once more, should the password have changed.
+#[derive(Debug)]
+struct Again {
+    login: Arc<LoginSource>,
+    /// The number of the login that the server may refuse.
+    used: u64,
+    verb: Verb,
 }
 
 /// The part of a [`Port`] that the runtime's thread sees: it holds nothing of Python's.
@@ -180,8 +187,8 @@ impl Port {
                 matches!(&answer, Err(failure) if *failure.kind() == ErrorKind::AuthFailed);
             let answer = match again.filter(|_| refused) {
                 None => answer.map_err(|failure| error::exception(py, &failure)),
-                Some((login, verb)) => {
-                    if let Err(raised) = login.ask(py) {
+                Some(Again { login, used, verb }) => {
+                    if let Err(raised) = login.after(py, used) {
                         Err(raised)
                     } else {
                         let future = future.clone().unbind();

@@ -10,7 +10,7 @@ use super::address::Bounds;
 use super::durability::Durable;
 use super::server::Server;
 use super::servers::{Servers, Target};
-use super::{GLANCE, gone, is_demoted, labelled, settled, stream, transient_failure};
+use super::{GLANCE, closed, gone, is_demoted, labelled, settled, stream, transient_failure};
 use crate::call::{Call, Failure, Interrupt, PATIENCE, Retry};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{Plan, Reply, Request, Step};
@@ -44,6 +44,9 @@ fn ask(
 ) -> Result<Vec<Reply>> {
     let mut detour = None;
     loop {
+        if servers.is_closed() {
+            return Err(call.fail(&closed(), false, || plan.op_id()));
+        }
         call.attempt();
         let bounds = Bounds { deadline: call.deadline(), patience: PATIENCE, interrupt };
         let failure = match attempt(plan.request(), servers, call, &mut detour, bounds) {

@@ -1,12 +1,14 @@
 //! One blocking connection: the handshake, and requests for replies.
 
-use std::io::{self, BufReader, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Instant;
 
 use bytes::Bytes;
 use rustls::ClientConnection;
 
-use super::address::{Address, Bounds, Role};
+use super::address::{Address, Bounds, Role, SHORT_PATIENCE};
+use super::probe::Probe;
 use super::resp::{pack, read_reply};
 use super::stream::{Interrupted, Stream};
 use super::tls;
@@ -42,7 +44,8 @@ impl Connection {
             let name = tls.name(&address.endpoint).map_err(never)?;
             let session = ClientConnection::new(config, name)
                 .map_err(|error| lost(io::Error::new(io::ErrorKind::InvalidData, error)))?;
-            stream = stream.secure(session).map_err(lost)?;
+            stream =
+                stream.secure(session).map_err(|error| explain(address, lost(error), bounds))?;
         }
         let stream = BufReader::with_capacity(READ_BUFFER, stream);
         let mut connection = Self { stream, out: Vec::new(), proven: false };
@@ -50,8 +53,14 @@ impl Connection {
         // password, says so to whatever comes first.
         let greeting = greeting(address);
         let replies = connection.exchange(address, &greeting, Form::Digest, bounds);
-        let replies = replies.map_err(|failure| Failure { sent: false, ..failure })?;
-        check_greeting(address, replies)?;
+        let replies = replies.map_err(|failure| {
+            let failure = Failure { sent: false, ..failure };
+            if address.settings.tls.is_some() {
+                return failure; // they have shaken hands: it does speak TLS
+            }
+            explain(address, failure, bounds)
+        });
+        check_greeting(address, replies?)?;
         connection.proven = false;
         Ok(connection)
     }
@@ -111,18 +120,47 @@ impl Connection {
         let retry = if self.proven { Retry::AtOnce } else { Retry::Later };
         let lost = |error| failure(address, "lost the connection to", &error, true, retry);
         let stream = self.stream.get_mut();
-        stream.write_all(&self.out).and_then(|()| stream.flush()).map_err(lost)?;
+        if let Err(error) = stream.write_all(&self.out).and_then(|()| stream.flush()) {
+            return Err(self.last_words(address).unwrap_or_else(|| lost(error)));
+        }
         self.out.shrink_to(KEPT_WRITE_BUFFER);
         for _ in commands {
             replies.push(read_reply(&mut self.stream).map_err(lost)?);
         }
         Ok(())
     }
+
+    /// Returns why a TLS server has closed the connection, if it said so before it did.
+    fn last_words(&mut self, address: &Address) -> Option<Failure> {
+        address.settings.tls.as_ref()?;
+        let error = read_reply(&mut self.stream).err()?;
+        tls::failure(&error)?;
+        Some(failure(address, "", &error, true, Retry::Never))
+    }
 }
 
 impl AsFd for Connection {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.stream.get_ref().as_fd()
+    }
+}
+
+/// Says why a connection failed without a word, if the port can be made to tell.
+fn explain(address: &Address, failure: Failure, bounds: Bounds) -> Failure {
+    let Some(probe) = Probe::of(address, &failure) else { return failure };
+    let deadline = bounds.deadline.min(Instant::now() + SHORT_PATIENCE);
+    let bounds = Bounds { deadline, ..bounds };
+    let mut first = [0];
+    let asked = Stream::connect(address, bounds).and_then(|mut stream| {
+        stream.write_all(&probe.hello)?;
+        stream.read_exact(&mut first)
+    });
+    match asked {
+        Ok(()) => probe.verdict(address, first[0]).unwrap_or(failure),
+        Err(error) if Interrupted::is(&error) => {
+            self::failure(address, "", &error, false, Retry::Never)
+        }
+        Err(_) => failure,
     }
 }
 

@@ -16,16 +16,18 @@ use redis::{
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream, lookup_host};
-use tokio::time::timeout_at;
+use tokio::time::{sleep_until, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 
-use super::address::{Address, Bounds};
+use super::address::{Address, Bounds, SHORT_PATIENCE};
 use super::connection::{check_greeting, failure, greeting};
+use super::gate::{Gate, Turn};
 use super::multiplexed::patiently;
+use super::probe::Probe;
 use super::resp::{pack, read_reply};
 use super::screen::{Pulse, Screen, Wire};
 use super::stream::tune;
-use super::{closed, is_demoted};
+use super::{is_demoted, retired};
 use crate::call::{Call, Failure, Retry};
 use crate::error::plain;
 use crate::options::Endpoint;
@@ -38,6 +40,7 @@ const CONNECTIONS: usize = 2;
 #[derive(Debug)]
 pub(super) struct Links {
     address: Address,
+    gate: Arc<Gate>,
     slots: [Slot; CONNECTIONS],
     turn: AtomicUsize,
     closed: AtomicBool,
@@ -47,9 +50,8 @@ pub(super) struct Links {
 #[derive(Debug, Default)]
 struct Slot {
     link: Mutex<Option<Link>>,
-    /// Held by the task that is opening the connection; the others wait for it here, and share
-    /// its failure.
-    opening: tokio::sync::Mutex<Option<(Instant, Failure)>>,
+    /// Held by the task that is opening the connection; the others wait for it here.
+    opening: tokio::sync::Mutex<()>,
 }
 
 impl Slot {
@@ -71,9 +73,9 @@ struct Link {
 
 impl Links {
     /// Makes the links; none is open yet.
-    pub(super) fn new(address: Address) -> Self {
+    pub(super) fn new(address: Address, gate: Arc<Gate>) -> Self {
         let (slots, turn) = Default::default();
-        Self { address, slots, turn, closed: AtomicBool::new(false) }
+        Self { address, gate, slots, turn, closed: AtomicBool::new(false) }
     }
 
     /// Closes every connection.
@@ -121,40 +123,45 @@ impl Links {
     /// Returns the connection of a slot, opening one if there is none.
     async fn link(&self, slot: &Slot, bounds: Bounds) -> Result<Link, Failure> {
         let began = Instant::now();
+        let until = bounds.deadline.min(began + bounds.patience);
         let opening = async {
             if let Some(link) = slot.current().clone() {
                 return Ok(link);
             }
-            let mut last_failure = slot.opening.lock().await;
+            let _opening = slot.opening.lock().await;
             if let Some(link) = slot.current().clone() {
                 return Ok(link);
             }
-            if let Some((at, failure)) = &*last_failure
-                && *at >= began
-            {
-                return Err(failure.clone());
+            loop {
+                match self.gate.turn(began) {
+                    Turn::Now => break,
+                    Turn::Over(failure) => return Err(failure),
+                    Turn::At(next) => sleep_until(next.into()).await,
+                }
             }
-            let link = open(&self.address, bounds).await.inspect_err(|failure| {
-                *last_failure = Some((Instant::now(), failure.clone()));
-            })?;
+            let opened = open(&self.address, Bounds { deadline: until, ..bounds }).await;
+            let link = opened.inspect_err(|failure| self.gate.refuse(failure))?;
             if self.closed.load(Ordering::Acquire) {
-                return Err(Failure::before_sending(closed(), Retry::Never));
+                return Err(retired(&self.address));
             }
             *slot.current() = Some(link.clone());
             Ok(link)
         };
-        let until = bounds.deadline.min(began + bounds.patience);
-        timeout_at(until.into(), opening).await.unwrap_or_else(|_| {
-            let timed_out = io::ErrorKind::TimedOut.into();
-            Err(failure(&self.address, "cannot connect to", &timed_out, false, Retry::Later))
-        })
+        // Finding out what the silence of a server means takes a moment more.
+        let latest = bounds.deadline.min(until + SHORT_PATIENCE);
+        let lost = |error: &io::Error| unconnected(&self.address, error);
+        let timed_out = |_| Err(lost(&io::ErrorKind::TimedOut.into()));
+        timeout_at(latest.into(), opening).await.unwrap_or_else(timed_out)
     }
+}
+
+fn unconnected(address: &Address, error: &io::Error) -> Failure {
+    failure(address, "cannot connect to", error, false, Retry::Later)
 }
 
 /// Connects, logs in and selects the database.
 async fn open(address: &Address, bounds: Bounds) -> Result<Link, Failure> {
-    let lost =
-        |error: &io::Error| failure(address, "cannot connect to", error, false, Retry::Later);
+    let lost = |error: &io::Error| unconnected(address, error);
     let wire = match &address.endpoint {
         Endpoint::Unix(path) => {
             let socket = UnixStream::connect(path).await.map_err(|error| lost(&error))?;
@@ -162,11 +169,18 @@ async fn open(address: &Address, bounds: Bounds) -> Result<Link, Failure> {
         }
         Endpoint::Tcp { host, port } => {
             let socket = connect(host, *port, bounds).await.map_err(|error| lost(&error))?;
-            secure(address, socket).await?
+            secure(address, socket, bounds).await?
         }
     };
     let (mut screen, pulse) = Screen::new(wire);
-    greet(address, &mut screen).await?;
+    let greeted = timeout_at(bounds.deadline.into(), greet(address, &mut screen)).await;
+    match greeted.unwrap_or_else(|_| Err(lost(&io::ErrorKind::TimedOut.into()))) {
+        // Once they have shaken hands it does speak TLS.
+        Err(failure) if address.settings.tls.is_none() => {
+            return Err(explain(address, failure).await);
+        }
+        greeted => greeted?,
+    }
     // The greeting was ours, and so are the timeouts: redis-rs' own response timeout is 500 ms.
     let config = AsyncConnectionConfig::new().set_response_timeout(None);
     let plain =
@@ -183,8 +197,7 @@ async fn open(address: &Address, bounds: Bounds) -> Result<Link, Failure> {
 /// A server that is full, or wants a password, says so to whatever comes first, or even before:
 /// let that be nothing of the caller's.
 async fn greet(address: &Address, screen: &mut Screen) -> Result<(), Failure> {
-    let lost =
-        |error: &io::Error| failure(address, "cannot connect to", error, false, Retry::Later);
+    let lost = |error: &io::Error| unconnected(address, error);
     let greeting = greeting(address);
     let mut packed = Vec::new();
     greeting.commands.iter().for_each(|command| pack(&mut packed, command, Form::Digest));
@@ -232,14 +245,37 @@ async fn connect(host: &str, port: u16, bounds: Bounds) -> io::Result<TcpStream>
 }
 
 /// Makes a TLS connection of a socket, where that is asked for.
-async fn secure(address: &Address, socket: TcpStream) -> Result<Box<dyn Wire>, Failure> {
+async fn secure(
+    address: &Address,
+    socket: TcpStream,
+    bounds: Bounds,
+) -> Result<Box<dyn Wire>, Failure> {
     let Some(tls) = &address.settings.tls else { return Ok(Box::new(socket)) };
     let never = |error| Failure::before_sending(error, Retry::Never);
     let connector = TlsConnector::from(tls.config().map_err(never)?);
     let name = tls.name(&address.endpoint).map_err(never)?;
-    match connector.connect(name, socket).await {
+    let secured = timeout_at(bounds.deadline.into(), connector.connect(name, socket)).await;
+    match secured.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
         Ok(stream) => Ok(Box::new(stream)),
-        Err(error) => Err(failure(address, "cannot connect to", &error, false, Retry::Later)),
+        Err(error) => Err(explain(address, unconnected(address, &error)).await),
+    }
+}
+
+/// Says why a connection failed without a word, if the port can be made to tell.
+async fn explain(address: &Address, failure: Failure) -> Failure {
+    let (Some(probe), Endpoint::Tcp { host, port }) =
+        (Probe::of(address, &failure), &address.endpoint)
+    else {
+        return failure;
+    };
+    let asked = async {
+        let mut socket = TcpStream::connect((host.as_str(), *port)).await?;
+        socket.write_all(&probe.hello).await?;
+        socket.read_u8().await
+    };
+    match timeout(SHORT_PATIENCE, asked).await {
+        Ok(Ok(first)) => probe.verdict(address, first).unwrap_or(failure),
+        _ => failure,
     }
 }
 

@@ -8,9 +8,11 @@ mod address;
 pub(crate) mod blocking;
 mod connection;
 mod durability;
+mod gate;
 mod links;
 pub(crate) mod multiplexed;
 mod pool;
+mod probe;
 mod resolve;
 mod resp;
 mod scout;
@@ -34,6 +36,7 @@ use crate::store::Answer;
 pub(crate) use address::Settings;
 pub(crate) use servers::Servers;
 
+use address::Address;
 use server::Server;
 
 /// How often a call looks whether it is known by now whom to ask.
@@ -42,6 +45,13 @@ const GLANCE: Duration = Duration::from_millis(2);
 /// Makes the error for a client that was closed.
 pub(crate) fn closed() -> Error {
     Error::new(ErrorKind::Closed, "the backend was closed; make a new one")
+}
+
+/// Makes the failure of an attempt at a server that has no part any more, or whose client was closed.
+fn retired(address: &Address) -> Failure {
+    let message = format!("{address} no longer has the memories");
+    let error = Error::new(ErrorKind::Unavailable, message);
+    Failure::before_sending(error, Retry::Elsewhere)
 }
 
 /// Ends a call that was answered.

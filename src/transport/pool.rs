@@ -3,12 +3,13 @@
 //! Health is told by use, not by an extra `PING`: a connection that fails is dropped, and the call
 //! goes on with another. Nothing runs in the background, so a fork leaves nothing half done.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::address::{Address, Bounds};
-use super::closed;
-use super::connection::Connection;
+use super::connection::{Connection, failure};
+use super::gate::{Gate, Turn};
+use super::{retired, stream};
 use crate::call::{Failure, Retry};
 use crate::error::{Error, ErrorKind};
 
@@ -23,6 +24,7 @@ const SLICE: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(super) struct Pool {
     address: Address,
+    gate: Arc<Gate>,
     state: Mutex<State>,
     freed: Condvar,
 }
@@ -71,16 +73,17 @@ pub(super) struct Lease<'a> {
 
 impl Pool {
     /// Makes an empty pool.
-    pub(super) fn new(address: Address) -> Self {
-        Self { address, state: Mutex::default(), freed: Condvar::new() }
+    pub(super) fn new(address: Address, gate: Arc<Gate>) -> Self {
+        Self { address, gate, state: Mutex::default(), freed: Condvar::new() }
     }
 
     /// Takes a connection: an idle one, a new one, or the next that is given back.
     pub(super) fn lease(&self, bounds: Bounds) -> Result<Lease<'_>, Failure> {
+        let since = Instant::now();
         let mut state = self.lock();
         loop {
             if state.closed {
-                return Err(Failure::before_sending(closed(), Retry::Never));
+                return Err(retired(&self.address));
             }
             let now = Instant::now();
             state.drop_old(now);
@@ -92,7 +95,7 @@ impl Pool {
                 drop(state);
                 // From here on the lease gives the place back, whatever happens.
                 let mut lease = Lease { pool: self, connection: None, opened: now };
-                lease.connection = Some(Connection::open(&self.address, bounds)?);
+                lease.connection = Some(self.open(since, bounds)?);
                 return Ok(lease);
             }
             if now >= bounds.deadline {
@@ -108,6 +111,26 @@ impl Pool {
             }
             state = self.lock();
         }
+    }
+
+    /// Opens a connection, when it is this call's turn.
+    fn open(&self, since: Instant, bounds: Bounds) -> Result<Connection, Failure> {
+        loop {
+            match self.gate.turn(since) {
+                Turn::Now => break,
+                Turn::Over(failure) => return Err(failure),
+                Turn::At(next) => {
+                    let next = next.min(bounds.deadline);
+                    let pause = next.saturating_duration_since(Instant::now());
+                    stream::pause(pause, bounds.interrupt)
+                        .map_err(|error| failure(&self.address, "", &error, false, Retry::Never))?;
+                    if next == bounds.deadline {
+                        break;
+                    }
+                }
+            }
+        }
+        Connection::open(&self.address, bounds).inspect_err(|failure| self.gate.refuse(failure))
     }
 
     /// Closes the idle connections and refuses new loans; those on loan end with their calls.

@@ -239,9 +239,12 @@ impl Sentinel {
         let (address, details) = (replies.take(), replies.take());
         let view = address.and_then(|address| read_view(address, details));
         view.map_err(|error| Failure::before_sending(error, Retry::Never))?.ok_or_else(|| {
-            let what = format!("no primary named {:?} is known to", self.service);
-            let error = self.address.unreachable(&what, "check the service's name");
-            Failure::before_sending(error, Retry::Later)
+            let message = format!(
+                "{} knows no primary named {:?}; check the service's name, or see SENTINEL MASTERS",
+                self.address, self.service
+            );
+            let error = Error::new(ErrorKind::Unavailable, message);
+            Failure::before_sending(error, Retry::Never)
         })
     }
 
@@ -297,7 +300,7 @@ struct Views(Mutex<Vec<Said>>);
 #[derive(Debug, Clone)]
 enum Said {
     NothingYet,
-    Failed,
+    Failed(Failure),
     Named(View),
 }
 
@@ -308,23 +311,29 @@ impl Views {
 
     fn tell(&self, servers: &Servers, at: usize, view: Result<View, Failure>) {
         let mut views = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (said, failure) = match view {
-            Ok(view) => (Said::Named(view), None),
-            Err(failure) => (Said::Failed, Some(failure)),
-        };
         if let Some(place) = views.get_mut(at) {
-            *place = said;
+            *place = view.map_or_else(Said::Failed, Said::Named);
         }
-        let named = views.iter().filter_map(|said| match said {
-            Said::Named(view) => Some(view),
-            Said::Failed | Said::NothingYet => None,
-        });
-        if let Some(View { primary, has_replicas, .. }) = named.max_by_key(|view| view.epoch) {
-            servers.set_primary(primary, *has_replicas);
-        } else if let Some(failure) = failure
-            && !views.iter().any(|said| matches!(said, Said::NothingYet))
-        {
-            servers.set_unknown(failure);
+        let mut latest: Option<&View> = None;
+        let mut failure: Option<&Failure> = None;
+        let mut all_asked = true;
+        for said in views.iter() {
+            match said {
+                Said::NothingYet => all_asked = false,
+                Said::Named(view) if latest.is_none_or(|it| it.epoch <= view.epoch) => {
+                    latest = Some(view);
+                }
+                // What one says weighs more than that others are not there.
+                Said::Failed(it) if failure.is_none_or(|other| other.lost) => failure = Some(it),
+                Said::Named(_) | Said::Failed(_) => {}
+            }
+        }
+        match (latest, failure) {
+            (Some(View { primary, has_replicas, .. }), _) => {
+                servers.set_primary(primary, *has_replicas);
+            }
+            (None, Some(failure)) if all_asked => servers.set_unknown(failure.clone()),
+            _ => {}
         }
     }
 }

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::resp::{MAX_BYTES, MAX_DEPTH, MAX_LINE, malformed, too_large};
+use super::tls;
 
 /// Items that a server may announce in one reply; redis-rs reserves about 60 bytes for each at once.
 const MAX_ITEMS: u64 = 1 << 20;
@@ -51,9 +52,12 @@ impl Pulse {
         self.last.store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    /// Keeps `error` for us; hands on a copy for redis-rs.
+    /// Keeps `error` for us; hands on a copy.
     fn keep(&self, error: io::Error) -> io::Error {
-        let copy = io::Error::new(error.kind(), error.to_string());
+        let copy = match tls::cause(&error) {
+            Some(cause) => io::Error::new(error.kind(), cause.clone()),
+            None => io::Error::new(error.kind(), error.to_string()),
+        };
         let _ = self.trouble.set(error); // the first one counts
         copy
     }

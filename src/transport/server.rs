@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::address::{Address, patience};
+use super::gate::Gate;
 use super::links::Links;
 use super::pool::Pool;
 use crate::call::Failure;
@@ -15,23 +16,33 @@ pub(super) struct Server {
     pub(super) address: Address,
     pub(super) pool: Pool,
     pub(super) links: Links,
+    gate: Arc<Gate>,
     /// Whether the last thing that is known of it is a failure.
     suspect: AtomicBool,
-    setbacks: AtomicU64,
+    /// Another number for each life that it has had, as far as we can tell.
+    life: AtomicU64,
     has_replicas: AtomicBool,
     /// Until when its replicas are not asked to confirm, since they did not.
     unconfirmed: Mutex<Option<Instant>>,
 }
 
+fn next_life() -> u64 {
+    static LIVES: AtomicU64 = AtomicU64::new(0);
+    // Relaxed: the numbers only have to differ.
+    LIVES.fetch_add(1, Ordering::Relaxed)
+}
+
 impl Server {
     /// Makes a server; opens no connection.
     pub(super) fn new(address: Address) -> Arc<Self> {
+        let gate = Arc::new(Gate::default());
         Arc::new(Self {
-            pool: Pool::new(address.clone()),
-            links: Links::new(address.clone()),
+            pool: Pool::new(address.clone(), gate.clone()),
+            links: Links::new(address.clone(), gate.clone()),
             address,
+            gate,
             suspect: AtomicBool::new(false),
-            setbacks: AtomicU64::new(0),
+            life: AtomicU64::new(next_life()),
             has_replicas: AtomicBool::new(false),
             unconfirmed: Mutex::new(None),
         })
@@ -50,19 +61,26 @@ impl Server {
 
     /// Takes note of how an attempt ended.
     pub(super) fn note<T>(&self, attempt: &Result<T, Failure>) {
-        let lost = matches!(attempt, Err(failure) if failure.lost);
-        if self.suspect.load(Ordering::Relaxed) != lost {
-            self.suspect.store(lost, Ordering::Relaxed);
-        }
-        if lost {
-            self.setbacks.fetch_add(1, Ordering::Relaxed);
+        match attempt {
+            Ok(_) => {
+                if self.is_suspect() {
+                    self.suspect.store(false, Ordering::Relaxed);
+                }
+                self.gate.clear();
+            }
+            Err(failure) if failure.lost => {
+                self.suspect.store(true, Ordering::Relaxed);
+                self.life.store(next_life(), Ordering::Relaxed);
+                self.gate.set_back();
+            }
+            Err(_) => {}
         }
     }
 
     /// Returns the name by which a request can ask for this server again, as long as it has not
     /// gone away meanwhile: one that was restarted walks its keys in another order.
     pub(super) fn label(&self) -> String {
-        format!("{}#{}", self.address.endpoint, self.setbacks.load(Ordering::Relaxed))
+        format!("{}#{}", self.address.endpoint, self.life.load(Ordering::Relaxed))
     }
 
     /// Takes note of whether it has replicas, as far as is known.

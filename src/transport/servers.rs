@@ -175,14 +175,21 @@ impl Servers {
             _ => None,
         })?;
         let sent = replies.len() > 1;
-        let failure = |retry| Failure { sent, ..Failure::before_sending(refused(error), retry) };
         let map = self.map.load();
         let (Map::Slots(slots), Some((slot, endpoint))) = (&**map, destination(error, server))
         else {
-            return Some(Redirection { failure: failure(Retry::Never), detour: None });
+            let failure = Failure::before_sending(refused(error), Retry::Never);
+            return Some(Redirection { failure: Failure { sent, ..failure }, detour: None });
         };
         let other = self.server(&endpoint, Role::Node);
-        let failure = failure(Retry::Elsewhere);
+        // What the caller sees if the nodes send the request round until time is up.
+        let message = format!(
+            "{} sends on to {endpoint}, and so on: the nodes of the cluster do not agree on who has \
+             this memory; see CLUSTER NODES of each",
+            server.address
+        );
+        let error = Error::new(ErrorKind::Unavailable, message);
+        let failure = Failure { sent, ..Failure::before_sending(error, Retry::Elsewhere) };
         if !moved {
             return Some(Redirection { failure, detour: Some(other) });
         }

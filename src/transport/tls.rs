@@ -9,8 +9,8 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{
-    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore,
-    SignatureScheme,
+    AlertDescription, CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct,
+    RootCertStore, SignatureScheme,
 };
 
 use crate::error::{Error, ErrorKind};
@@ -123,10 +123,14 @@ fn roots(options: &TlsOptions) -> Result<RootCertStore, Error> {
     Ok(roots)
 }
 
+/// Returns the TLS failure in an I/O error.
+pub(super) fn cause(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
+}
+
 /// Returns the TLS failure in an I/O error, as callers see it.
 pub(super) fn failure(error: &io::Error) -> Option<String> {
-    let inner = error.get_ref()?.downcast_ref::<rustls::Error>()?;
-    Some(match inner {
+    Some(match cause(error)? {
         rustls::Error::InvalidCertificate(problem) => format!(
             "its certificate was refused: {}",
             match problem {
@@ -165,6 +169,15 @@ pub(super) fn failure(error: &io::Error) -> Option<String> {
         }
         other => format!("the TLS connection failed: {other}"),
     })
+}
+
+/// Returns how a TLS connection begins, whoever it is to.
+pub(super) fn hello() -> Option<Vec<u8>> {
+    let anybody = TlsOptions { accept_invalid: true, ..TlsOptions::default() };
+    let name = ServerName::try_from("localhost").ok()?;
+    let mut session = ClientConnection::new(Arc::new(read(&anybody).ok()?), name).ok()?;
+    let mut hello = Vec::new();
+    session.write_tls(&mut hello).ok().map(|_| hello)
 }
 
 /// Takes any certificate from anybody: what `verify=False` asks for.

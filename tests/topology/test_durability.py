@@ -1,0 +1,128 @@
+"""`durability="replicated"`: a write is done when replicas have it, or it is said that they do not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from redember.errors import NotEnoughReplicasError
+from tests.polling import eventually
+from tests.proxy import Proxy
+from tests.topologies import Node, Sentinels, free_ports
+from tests.topology.conftest import Connect
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[tuple[Node, Node]]:
+    """A primary and its only replica."""
+    ports = free_ports(2)
+    quick = {"repl-diskless-sync-delay": 0}
+    primary = Node(tmp_path, ports[0], **quick)
+    replica = Node(tmp_path, ports[1], replicaof=f"127.0.0.1 {ports[0]}", **quick)
+    try:
+        for node in (primary, replica):
+            node.start()
+            node.wait()
+        eventually(lambda: replicates(primary), within=15)
+        yield primary, replica
+    finally:
+        replica.kill()
+        primary.kill()
+
+
+def replicates(primary: Node) -> bool:
+    """Return whether a write of now reaches the replica."""
+    with primary.client() as outsider:
+        outsider.set("ready", 1)
+        return outsider.wait(1, 500) == 1
+
+
+def test_a_write_is_on_the_replica_when_its_call_returns(
+    connect: Connect, pair: tuple[Node, Node]
+) -> None:
+    primary, replica = pair
+    backend = connect(f"redis://{primary.address}?durability=replicated")
+    large = [{"role": "user", "content": "x" * 2000}] * 100
+    for verb in (
+        lambda: backend.append("m", [{"n": 1}]),
+        lambda: backend.save("m", large),
+        lambda: backend.pop("m"),
+        lambda: backend.touch("m"),
+        lambda: backend.delete("m"),
+    ):
+        verb()
+        key = f"{connect.prefix}m"
+        assert replica.ask("EXISTS", key) == primary.ask("EXISTS", key)
+        assert replica.ask("LLEN", key) == primary.ask("LLEN", key)
+
+
+def test_a_frozen_replica_is_told_and_the_write_is_there_once(
+    connect: Connect, pair: tuple[Node, Node]
+) -> None:
+    primary, replica = pair
+    backend = connect(f"redis://{primary.address}", durability="replicated", replicas=1)
+    backend.append("m", [{"n": 1}])
+    replica.freeze()
+    began = time.monotonic()
+    with pytest.raises(NotEnoughReplicasError, match="0 of 1") as caught:
+        backend.append("m", [{"n": 2}])
+    assert time.monotonic() - began < 1.2
+    assert caught.value.applied == "yes"
+    assert backend.load("m") == [{"n": 1}, {"n": 2}]
+    replica.thaw()
+    eventually(lambda: replicates(primary))
+    assert backend.append("m", [{"n": 3}]).count == 3
+
+
+def test_a_write_that_is_sent_again_is_waited_for_like_the_first(
+    connect: Connect, pair: tuple[Node, Node]
+) -> None:
+    """The second attempt writes nothing, and goes out on a connection that has written nothing:
+    `WAIT` must cover what the first attempt wrote."""
+    primary, replica = pair
+    with Proxy(primary.port) as proxy:
+        backend = connect(f"redis://{proxy.address}", durability="replicated")
+        backend.append("m", [{"n": 1}])
+        replica.freeze()
+        sent = len(proxy.requests)
+        proxy.lose_reply(b"EVAL")
+        with pytest.raises(NotEnoughReplicasError) as caught:
+            backend.append("m", [{"n": 2}])
+        assert caught.value.applied == "yes"
+        assert sum(b"EVAL" in request for request in proxy.requests[sent:]) == 2
+        assert primary.ask("LLEN", f"{connect.prefix}m") == 3  # the header, and two messages
+        replica.thaw()
+        eventually(lambda: replicates(primary))
+        proxy.lose_reply(b"EVAL")
+        assert backend.append("m", [{"n": 3}]).replayed
+        assert replica.ask("LLEN", f"{connect.prefix}m") == 4
+
+
+def test_more_replicas_than_there_are_is_told(connect: Connect, pair: tuple[Node, Node]) -> None:
+    primary, _ = pair
+    backend = connect(f"redis://{primary.address}", durability="replicated", replicas=2)
+    with pytest.raises(NotEnoughReplicasError, match="1 of 2"):
+        backend.append("m", [{"n": 1}])
+    assert backend.count("m") == 1
+
+
+def test_a_server_that_wants_more_replicas_has_written_nothing(
+    connect: Connect, pair: tuple[Node, Node]
+) -> None:
+    primary, _ = pair
+    primary.ask("CONFIG", "SET", "min-replicas-to-write", 3)
+    for durability in ("ack", "replicated"):
+        backend = connect(f"redis://{primary.address}", durability=durability)
+        with pytest.raises(NotEnoughReplicasError, match="nothing was written") as caught:
+            backend.append("m", [{"n": 1}])
+        assert caught.value.applied == "no"
+        assert backend.load("m") is None
+
+
+def test_replicated_writes_work_under_sentinels(connect: Connect, sentinels: Sentinels) -> None:
+    backend = connect(sentinels.url, durability="replicated", timeout=8)
+    assert backend.append("m", [{"n": 1}]).count == 1
+    assert backend.load("m") == [{"n": 1}]
