@@ -211,7 +211,7 @@ class _Configured:
             name: Any text that is not empty.
 
         Raises:
-            InvalidArgumentError: The name is empty, or the prefix does not end with a colon.
+            InvalidArgumentError: The name is empty, or the prefix ends with "@".
 
         Example:
             >>> from redember import RedisBackend
@@ -222,14 +222,15 @@ class _Configured:
         if not name:
             msg = "the tenant's name must not be empty"
             raise InvalidArgumentError(msg)
-        prefix = self._options.prefix
-        if not prefix.endswith(":"):
-            # Keys of tenants would begin with it, and be listed with its own.
-            msg = 'for_tenant() needs a prefix that ends with a colon, such as "myapp:"'
-            raise InvalidArgumentError(msg)
         from urllib.parse import quote
 
-        return self._changed(prefix=f"{prefix[:-1]}@{quote(name, safe='')}:")
+        # Before the last character, so that no key of a tenant begins with the prefix itself. The
+        # colon ends the name: no encoded name has one.
+        head, last = self._options.prefix[:-1], self._options.prefix[-1]
+        if last == "@":
+            msg = 'for_tenant() needs a prefix that does not end with "@", such as "myapp:"'
+            raise InvalidArgumentError(msg)
+        return self._changed(prefix=f"{head}@{quote(name, safe='')}:{last.removeprefix(':')}")
 
     def with_layout(self, layout: str) -> Self:
         """Return a copy that writes memories in `layout`, `"log"` or `"document"`.

@@ -53,7 +53,7 @@ def failing(call: Callable[[Any], Any], backend: Any) -> Any:
         call(backend)
     taken = time.monotonic() - began
     assert taken < TIMEOUT + GRACE
-    assert caught.value.elapsed == pytest.approx(taken, abs=0.1)
+    assert caught.value.elapsed == pytest.approx(taken, abs=0.3)
     return caught.value
 
 

@@ -83,10 +83,16 @@ def test_what_is_no_name_is_refused(name: object) -> None:
         RedisBackend("localhost").for_tenant(name)  # type: ignore[arg-type]
 
 
-def test_a_prefix_without_a_colon_would_list_tenants_memories_and_is_refused() -> None:
-    backend = RedisBackend("localhost").with_prefix("chats")
-    with pytest.raises(InvalidArgumentError, match="colon"):
-        backend.for_tenant("acme")
-    with pytest.raises(InvalidArgumentError, match="colon"):
-        backend.for_tenant("acme")
+@pytest.mark.parametrize("prefix", ["chats:", "chats", "chats-", "a@b", ":"])
+def test_no_key_of_a_tenant_begins_with_the_prefix_itself(prefix: str) -> None:
+    backend = RedisBackend("localhost").with_prefix(prefix)
+    tenants = [backend.for_tenant(name).options.prefix for name in ("acme", "acm", "e", "a-b")]
+    assert not any(tenant.startswith(prefix) for tenant in tenants)
+    for one in tenants:
+        assert not any(one.startswith(other) for other in tenants if other != one)
     assert backend.with_prefix("chats:").for_tenant("a").options.prefix == "chats@a:"
+
+
+def test_a_prefix_that_nothing_can_be_told_apart_from_is_refused() -> None:
+    with pytest.raises(InvalidArgumentError, match="@"):
+        RedisBackend("localhost").with_prefix("chats@").for_tenant("acme")
