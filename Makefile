@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 SOURCES := $(shell find src -type f) Cargo.toml Cargo.lock pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench reliability lint deny check fmt build docs-check rust-test python-test wheel-test clean
+.PHONY: help demo test bench reliability fuzz lint deny check fmt build docs-check rust-test python-test wheel-test clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -36,6 +36,10 @@ bench: ## cargo benches of the hot path, with a real server for the round trips
 reliability: $(VENV)/.built $(VENV)/.test ## break servers, links and processes; writes docs/reliability.md (20 min)
 	scripts/ensure-redis
 	$(BIN)/python -m tests.reliability
+
+fuzz: $(VENV)/.built $(VENV)/.test ## every parser on made-up input, for some minutes; FUZZ_SECONDS for each
+	scripts/fuzz $(or $(FUZZ_SECONDS),60)
+	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest tests/fuzz --timeout=3600
 
 lint: $(VENV)/.built $(VENV)/.lint $(VENV)/.test ## formatters, linters, type checkers, stubs
 	cargo fmt --check

@@ -12,7 +12,9 @@ end
 -- Large chunks end the run before them.
 if added > 0 and run + 0 > 1 and (not small or run >= FOLD_CHUNKS or run_bytes >= CHUNK_BYTES) then
   local folded = redis.call('LRANGE', key, -run, -1)
-  redis.call('LTRIM', key, 0, -run - 1)
+  -- Counted from the head: a server that died while it wrote to its append-only file may begin again
+  -- with half of a script's commands, and has a chunk more than the header knows. This cuts it off.
+  redis.call('LTRIM', key, 0, chunks - run)
   redis.call('RPUSH', key, table.concat(folded, '\n'))
   chunks, run = chunks - run + 1, 1
 end

@@ -39,6 +39,13 @@ pub(crate) use servers::Servers;
 use address::Address;
 use server::Server;
 
+/// Reads one reply of what a server may have sent; returns how many bytes it took.
+#[cfg(fuzzing)]
+pub fn read_reply(bytes: &[u8]) -> Option<usize> {
+    let mut rest = bytes;
+    resp::read_reply(&mut rest).ok().map(|_| bytes.len() - rest.len())
+}
+
 /// How often a call looks whether it is known by now whom to ask.
 const GLANCE: Duration = Duration::from_millis(2);
 

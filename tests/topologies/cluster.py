@@ -206,7 +206,8 @@ class Cluster:
                 return False
             return bool(info["cluster_state"] == "ok")
 
-        eventually(whole, within=within, every=0.05)
+        # Not more often: asking nine nodes costs as much as a good part of a test's load.
+        eventually(whole, within=within, every=0.2)
 
     def restart(self, node: Node) -> None:
         """Start a node again, and return when the cluster is well."""

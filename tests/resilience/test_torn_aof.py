@@ -1,0 +1,54 @@
+"""A server that died while it wrote to its append-only file begins again with half a script.
+
+Redis cuts the file after the last whole command, also within a transaction, and goes on writing there.
+The half that was left is carried out with the next transaction when the file is read once more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.resilience.conftest import Calls
+from tests.talk import user
+from tests.topologies import Node, free_ports
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Node]:
+    (port,) = free_ports(1)
+    node = Node(tmp_path, port, appendonly="yes", appendfsync="always")
+    node.start()
+    try:
+        node.wait()
+        yield node
+    finally:
+        node.kill()
+
+
+def command(*parts: bytes) -> bytes:
+    return b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(p), p) for p in parts)
+
+
+@pytest.mark.parametrize("before", [1, 5, 31, 33])
+def test_half_an_append_is_gone_with_the_next_fold(
+    connect: Calls, server: Node, before: int
+) -> None:
+    backend = connect(server.address, timeout=10.0)
+    for number in range(before):
+        backend.append("m", [user(f"{number}")])
+    server.kill()
+    (log,) = (server.directory / "appendonlydir").glob("*.incr.aof")
+    with log.open("ab") as file:
+        lost = b'{"role":"user","content":"%d"}' % before
+        file.write(command(b"MULTI") + command(b"RPUSH", b"test:m", lost) + b"*4\r\n$4\r\nLSET")
+    server.restart()
+    for number in range(before, before + 40):
+        backend.append("m", [user(f"{number}")])
+    server.restart()
+    loaded = backend.load("m")
+    assert [message.content for message in loaded] == [f"{n}" for n in range(before + 40)]
+    assert backend.append("m", [user("more")]).count == before + 41
+    backend.close()
