@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import permutations
+from itertools import pairwise, permutations
 from typing import Any
 
 import pytest
@@ -74,6 +74,16 @@ def test_no_tenants_keys_begin_with_anothers() -> None:
     """A prefix of a prefix would list the other's memories as its own."""
     prefixes = [RedisBackend("h").for_tenant(name).options.prefix for name in NAMES]
     assert not [(a, b) for a, b in permutations(prefixes, 2) if b.startswith(a)]
+
+
+def test_tenants_of_tenants_meet_nobody_either() -> None:
+    base = RedisBackend("h")
+    tenants = [base.for_tenant(name) for name in NAMES]
+    nested = [tenant.for_tenant(name) for tenant in tenants for name in NAMES]
+    prefixes = [place.options.prefix for place in (base, *tenants, *nested)]
+    assert len(set(prefixes)) == len(prefixes)
+    ordered = sorted(prefixes)  # one that begins with another stands right behind it
+    assert not [a for a, b in pairwise(ordered) if b.startswith(a)]
 
 
 @pytest.mark.parametrize("wrong", ["", None, 7, b"a", "\ud800"])
