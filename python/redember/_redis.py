@@ -225,12 +225,13 @@ class _Configured:
         from urllib.parse import quote
 
         # Before the last character, so that no key of a tenant begins with the prefix itself. The
-        # colon ends the name: no encoded name has one.
+        # colon ends the name, and "=" what else tells prefixes apart: no encoded name has either.
         head, last = self._options.prefix[:-1], self._options.prefix[-1]
         if last == "@":
             msg = 'for_tenant() needs a prefix that does not end with "@", such as "myapp:"'
             raise InvalidArgumentError(msg)
-        return self._changed(prefix=f"{head}@{quote(name, safe='')}:{last.removeprefix(':')}")
+        ending = "" if last == ":" else f"={quote(last, safe='')}"
+        return self._changed(prefix=f"{head}@{quote(name, safe='')}{ending}:")
 
     def with_layout(self, layout: str) -> Self:
         """Return a copy that writes memories in `layout`, `"log"` or `"document"`.

@@ -93,6 +93,16 @@ def test_no_key_of_a_tenant_begins_with_the_prefix_itself(prefix: str) -> None:
     assert backend.with_prefix("chats:").for_tenant("a").options.prefix == "chats@a:"
 
 
+def test_one_tenant_of_two_prefixes_has_two_places() -> None:
+    """Where the prefixes do not meet, the tenant's must not either: "chat:" is not "chats"."""
+    base = RedisBackend("localhost")
+    bases = [base.with_prefix(prefix) for prefix in ("chat:", "chats", "chat-", "chat=", "chat%")]
+    places = [one.for_tenant(name).options.prefix for one in bases for name in ("t", "t=s", "s")]
+    nested = [one.for_tenant("t").for_tenant("s").options.prefix for one in bases]
+    for one, other in itertools.permutations([*places, *nested], 2):
+        assert not other.startswith(one)
+
+
 def test_a_prefix_that_nothing_can_be_told_apart_from_is_refused() -> None:
     with pytest.raises(InvalidArgumentError, match="@"):
         RedisBackend("localhost").with_prefix("chats@").for_tenant("acme")
