@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
 
 use bytes::Bytes;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustls::ClientConnection;
 
 use super::address::{Address, Bounds, Role, SHORT_PATIENCE};
@@ -100,6 +101,14 @@ impl Connection {
         self.stream.get_mut().set_bounds(bounds);
         read_reply(&mut self.stream)
             .map_err(|error| failure(address, "lost the connection to", &error, true, Retry::Later))
+    }
+
+    /// Returns whether the server has closed the connection, or said something unasked, while it lay
+    /// idle. What is not sent on such a connection leaves no doubt.
+    pub(super) fn is_stale(&self) -> bool {
+        let mut events = [PollFd::new(self, PollFlags::IN)];
+        self.has_more()
+            || poll(&mut events, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
     }
 
     /// Returns whether something was read from the socket that nobody has taken yet.

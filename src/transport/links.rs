@@ -59,6 +59,13 @@ impl Slot {
         self.link.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Returns the connection, if it is not known to have ended.
+    fn usable(&self) -> Option<Link> {
+        let mut current = self.current();
+        current.take_if(|link| link.pulse.trouble().is_some());
+        current.clone()
+    }
+
     /// Drops a connection, unless another has taken its place.
     fn drop_link(&self, failed: &Link) {
         self.current().take_if(|link| Arc::ptr_eq(&link.pulse, &failed.pulse));
@@ -125,11 +132,11 @@ impl Links {
         let began = Instant::now();
         let until = bounds.deadline.min(began + bounds.patience);
         let opening = async {
-            if let Some(link) = slot.current().clone() {
+            if let Some(link) = slot.usable() {
                 return Ok(link);
             }
             let _opening = slot.opening.lock().await;
-            if let Some(link) = slot.current().clone() {
+            if let Some(link) = slot.usable() {
                 return Ok(link);
             }
             loop {

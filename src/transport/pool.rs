@@ -1,7 +1,7 @@
 //! A small pool of blocking connections: last in, first out, never more than its size.
 //!
 //! Health is told by use, not by an extra `PING`: a connection that fails is dropped, and the call
-//! goes on with another. Nothing runs in the background, so a fork leaves nothing half done.
+//! goes on with another. One that the server closed while it lay idle is seen without asking. Nothing runs in the background, so a fork leaves nothing half done.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -88,6 +88,10 @@ impl Pool {
             let now = Instant::now();
             state.drop_old(now);
             if let Some(Idle { connection, opened, .. }) = state.idle.pop() {
+                if connection.is_stale() {
+                    state.open -= 1;
+                    continue;
+                }
                 return Ok(Lease { pool: self, connection: Some(connection), opened });
             }
             if state.open < self.size() {
