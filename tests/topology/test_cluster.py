@@ -183,8 +183,8 @@ class Roundabout:
 def test_nodes_that_send_a_request_round_end_with_the_deadline(connect: Connect, ask: bool) -> None:
     roundabout = Roundabout(ask=ask)
     try:
-        backend = connect(f"redis+cluster://127.0.0.1:{roundabout.ports[0]}", timeout=1.5)
-        with timed(2), pytest.raises(BackendError) as caught:
+        backend = connect(f"redis+cluster://127.0.0.1:{roundabout.ports[0]}", timeout=0.8)
+        with timed(1.3), pytest.raises(BackendError) as caught:
             backend.append("m", [{"n": 1}])
         # Unless time was up between a request and its answer.
         if isinstance(caught.value, UnavailableError):

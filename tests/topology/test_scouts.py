@@ -63,6 +63,12 @@ def scouts() -> int:
     return names.count("redember-scout")
 
 
+def none_left() -> None:
+    """Return when the last of them has ended, those of earlier tests as well."""
+    gc.collect()
+    eventually(lambda: scouts() == 0, within=3)
+
+
 @pytest.fixture(params=["sentinels", "cluster"])
 def url(request: pytest.FixtureRequest) -> str:
     """The URL of a service under sentinels, and of a cluster."""
@@ -71,31 +77,30 @@ def url(request: pytest.FixtureRequest) -> str:
 
 
 def test_scouts_end_when_the_backend_is_closed(connect: Connect, url: str) -> None:
-    before = scouts()
+    none_left()
     for _ in range(5):
         backend: Any = connect(url)
         backend.ping()
-        assert scouts() > before
+        assert scouts() > 0
         backend.close()
-    eventually(lambda: scouts() == before, within=3)
+    none_left()
 
 
 def test_scouts_end_when_nobody_has_the_backend_any_more(url: str) -> None:
-    before = scouts()
+    none_left()
     backends = [RedisBackend(url) for _ in range(5)]
     for backend in backends:
         backend.ping()
-    assert scouts() > before
+    assert scouts() > 0
     del backend
     backends.clear()
-    gc.collect()
-    eventually(lambda: scouts() == before, within=3)
+    none_left()
 
 
 def test_a_backend_that_was_never_used_has_no_threads(url: str) -> None:
-    before = scouts()
+    none_left()
     with RedisBackend(url):
-        assert scouts() == before
+        assert scouts() == 0
 
 
 def test_a_child_and_its_parent_both_go_on(connect: Connect, url: str) -> None:

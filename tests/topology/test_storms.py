@@ -95,9 +95,12 @@ def storm_of_tasks(url: str) -> float:
     return time.monotonic() - began
 
 
-@pytest.mark.parametrize("greets", [False, True], ids=["closes", "greets"])
 @pytest.mark.parametrize("storm", [storm_of_threads, storm_of_tasks])
-@pytest.mark.parametrize("form", ["redis://{}", "redis+cluster://{}"])
+@pytest.mark.parametrize(
+    ("form", "greets"),
+    [("redis://{}", False), ("redis://{}", True), ("redis+cluster://{}", False)],
+    ids=["closes", "greets", "cluster"],
+)
 def test_a_server_in_trouble_sees_few_connections(form: str, storm: object, greets: bool) -> None:
     with door(greets=greets) as one:
         took = storm(form.format(one.address))  # type: ignore[operator]
