@@ -8,6 +8,7 @@ keeps it to the kinds that have one of the tags: `fake`, `real`, `redis`, `tcp`,
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Declare the markers, and refuse to run without the real server."""
     config.addinivalue_line("markers", "only(*tags, why): the kinds of backend a test is about")
     config.addinivalue_line("filterwarnings", "error")
+    # What a shell starts in the background ignores Ctrl-C, and so would every process of the tests.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if redis_server_path() is None:
         pytest.exit(_NO_SERVER, returncode=3)
 

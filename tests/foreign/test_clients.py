@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import pickle
 from typing import Any
 
@@ -118,15 +119,10 @@ def test_every_command_comes_by_the_clients_own_way(mine: Mine, real_server: Rea
     backend.append("m", talk(1))
     backend.load("m")
     backend.count("m")
-    backend.list()
     backend.ping()
-    assert [name for name in seen if name != "EVAL"] == [
-        "EVALSHA",
-        "LRANGE",
-        "LINDEX",
-        "SCAN",
-        "PING",
-    ]
+    backend.list()  # as many commands as the server, which other tests use too, has pages of keys
+    once = [name for name, _ in itertools.groupby(seen) if name != "EVAL"]
+    assert once == ["EVALSHA", "LRANGE", "LINDEX", "PING", "SCAN"]
 
 
 def test_it_logs_in_as_it_is_set_up_to(mine: Mine, own_server: RealServer) -> None:
