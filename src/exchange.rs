@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::call::{Call, Failure, Retry};
 use crate::error::{Error, ErrorKind, Result};
 use crate::keyspace::MemoryId;
-use crate::plan::{Command, Plan, Reply, Route, Step};
+use crate::plan::{Command, Plan, Reply, Request, Route, Step};
 use crate::script::Form;
 use crate::store::Answer;
 use crate::transport::{gone, transient_failure};
@@ -61,11 +61,7 @@ impl Exchange {
         let replies = match self.unknown.take() {
             None => replies,
             Some((mut all, at)) => {
-                for (at, reply) in at.into_iter().zip(replies) {
-                    if let Some(place) = all.get_mut(at) {
-                        *place = reply;
-                    }
-                }
+                Request::fill_in(&mut all, &at, replies);
                 return self.settle(all);
             }
         };

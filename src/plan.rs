@@ -100,6 +100,16 @@ impl Request {
         Self { route, ..self }
     }
 
+    /// Puts the answers to scripts that were sent again, as text, in the place of those that said
+    /// that the server did not know them.
+    pub fn fill_in(replies: &mut [Reply], unknown: &[usize], answers: Vec<Reply>) {
+        for (&at, answer) in unknown.iter().zip(answers) {
+            if let Some(reply) = replies.get_mut(at) {
+                *reply = answer;
+            }
+        }
+    }
+
     /// Returns the key that all its commands with a key are about.
     pub fn key(&self) -> Option<&Bytes> {
         self.commands.iter().find_map(|command| match command {

@@ -1,4 +1,4 @@
--- The end of every write: remembers the lane, writes the header back, restarts the time to live.
+-- The end of every write: remembers the lane, writes the header back.
 rev = rev + 1
 local header = 'redember:1 rev=' .. rev .. ' count=' .. count .. ' total=' .. total .. ' skip=' .. skip
   .. ' bytes=' .. bytes .. ' chunks=' .. chunks .. ' open=' .. run .. '/' .. run_bytes .. '/'
@@ -9,9 +9,3 @@ if line then
 else
   redis.call('LPUSH', key, header)
 end
-if ARGV[1] == '0' then
-  redis.call('PERSIST', key)
-else
-  redis.call('PEXPIRE', key, ARGV[1])
-end
-return { 0, rev, tonumber(count) }

@@ -55,7 +55,12 @@ impl Script {
 const SIZES: &str = "local CHUNK_BYTES, FOLD_CHUNKS = 16384, 32\n";
 const OPEN: &str = concat!(include_str!("open.lua"), include_str!("identity.lua"));
 const GO: &str = include_str!("go.lua");
-const CLOSE: &str = concat!(include_str!("prune.lua"), include_str!("close.lua"));
+const CLOSE: &str = concat!(
+    include_str!("prune.lua"),
+    include_str!("close.lua"),
+    include_str!("restart.lua"),
+    include_str!("applied.lua")
+);
 
 /// Appends messages.
 pub static APPEND: LazyLock<Script> =
@@ -72,7 +77,9 @@ pub static POP: LazyLock<Script> =
 /// Deletes a memory if it is still the one that was read.
 pub static DELETE: LazyLock<Script> = LazyLock::new(|| Script::new(&[include_str!("delete.lua")]));
 /// Restarts the time to live of a memory.
-pub static TOUCH: LazyLock<Script> = LazyLock::new(|| Script::new(&[include_str!("touch.lua")]));
+pub static TOUCH: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(&[include_str!("touch.lua"), include_str!("restart.lua"), "return 1\n"])
+});
 /// Takes, extends or gives back a lease.
 pub static LEASE: LazyLock<Script> = LazyLock::new(|| Script::new(&[include_str!("lease.lua")]));
 /// Reads the header and the time left.
@@ -86,7 +93,12 @@ const DOCUMENT_OPEN: &str = concat!(
     include_str!("identity.lua")
 );
 const DOCUMENT_VERIFIED: &str = include_str!("document_verified.lua");
-const DOCUMENT_CLOSE: &str = concat!(include_str!("prune.lua"), include_str!("document_close.lua"));
+const DOCUMENT_CLOSE: &str = concat!(
+    include_str!("prune.lua"),
+    include_str!("document_close.lua"),
+    include_str!("restart.lua"),
+    include_str!("applied.lua")
+);
 
 /// Appends messages to a document.
 pub static DOCUMENT_APPEND: LazyLock<Script> = LazyLock::new(|| {
@@ -110,8 +122,9 @@ pub static DOCUMENT_INFO: LazyLock<Script> = LazyLock::new(|| {
     Script::fenced(&[include_str!("document_revision.lua"), include_str!("document_info.lua")])
 });
 /// Restarts the time to live of a document.
-pub static DOCUMENT_TOUCH: LazyLock<Script> =
-    LazyLock::new(|| Script::new(&[include_str!("document_touch.lua")]));
+pub static DOCUMENT_TOUCH: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(&[include_str!("document_touch.lua"), include_str!("restart.lua"), "return 1\n"])
+});
 
 #[cfg(test)]
 mod tests {

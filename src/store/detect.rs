@@ -10,45 +10,50 @@ use crate::plan::{Plan, Reply, Request, Step};
 
 use super::Answer;
 
+/// Makes the plan for the other layout, which is seldom wanted.
+type Elsewhere = Box<dyn Fn() -> Box<dyn Plan> + Send>;
+
 /// A plan for either layout.
 pub(super) struct Detect {
     home: Box<dyn Plan>,
-    /// What is done where the memory is in the other layout.
-    away: Box<dyn Plan>,
-    is_away: bool,
+    elsewhere: Elsewhere,
+    /// What is done where the memory is in the other layout, while it is being done.
+    away: Option<Box<dyn Plan>>,
     /// The store's layout, if the verb changes something and `away` only asks whether it exists.
     refused_by: Option<Layout>,
 }
 
 impl Detect {
-    /// Reads with `home`, or with `away`.
-    pub(super) fn read(home: Box<dyn Plan>, away: Box<dyn Plan>) -> Box<dyn Plan> {
-        Box::new(Self { home, away, is_away: false, refused_by: None })
+    /// Reads with `home`, or with what `away` makes.
+    pub(super) fn read(
+        home: Box<dyn Plan>,
+        away: impl Fn() -> Box<dyn Plan> + Send + 'static,
+    ) -> Box<dyn Plan> {
+        Box::new(Self { home, elsewhere: Box::new(away), away: None, refused_by: None })
     }
 
     /// Writes with `home`; refused where the memory `exists` in the other layout.
     pub(super) fn write(
         home: Box<dyn Plan>,
-        exists: Box<dyn Plan>,
+        exists: impl Fn() -> Box<dyn Plan> + Send + 'static,
         layout: Layout,
     ) -> Box<dyn Plan> {
-        Box::new(Self { home, away: exists, is_away: false, refused_by: Some(layout) })
+        Box::new(Self { home, elsewhere: Box::new(exists), away: None, refused_by: Some(layout) })
     }
 }
 
 impl Plan for Detect {
     fn request(&self) -> &Request {
-        if self.is_away { self.away.request() } else { self.home.request() }
+        self.away.as_ref().unwrap_or(&self.home).request()
     }
 
     fn advance(&mut self, replies: Vec<Reply>) -> Result<Step> {
-        if self.is_away {
-            let step = self.away.advance(replies)?;
-            return match (self.refused_by, step) {
+        if let Some(away) = &mut self.away {
+            return match (self.refused_by, away.advance(replies)?) {
                 (Some(layout), Step::Done(Answer::Bool(true))) => Err(other_layout(layout)),
                 (Some(_), Step::Done(_)) => {
                     // It has just gone away.
-                    self.is_away = false;
+                    self.away = None;
                     Ok(Step::Again)
                 }
                 (_, step) => Ok(step),
@@ -57,7 +62,7 @@ impl Plan for Detect {
         let wrong_type =
             |reply: &Reply| matches!(reply, Reply::Error(error) if error.code == "WRONGTYPE");
         if replies.iter().any(wrong_type) {
-            self.is_away = true;
+            self.away = Some((self.elsewhere)());
             return Ok(Step::Again);
         }
         self.home.advance(replies)

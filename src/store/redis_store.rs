@@ -6,10 +6,10 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::detect::Detect;
-use super::{Answer, Mode, Verb, Write, Writer};
+use super::{Answer, Mode, Ttl, Verb, Write, Writer};
 use super::{delete, document, lease, list, pop, read, write};
 use crate::error::{Error, ErrorKind, Result};
-use crate::keyspace::Keyspace;
+use crate::keyspace::{Keyspace, MemoryId};
 use crate::layout::Layout;
 use crate::messages::{Limits, Messages};
 use crate::plan::{Command, Once, Plan, Replies, Request, Route};
@@ -47,14 +47,24 @@ impl StoreOptions {
 /// Turns verbs into plans. Holds no connection.
 #[derive(Debug, Clone)]
 pub struct RedisStore {
-    options: StoreOptions,
+    options: Arc<StoreOptions>,
     transactions: bool,
+}
+
+/// What can be read of one memory.
+#[derive(Debug, Clone, Copy)]
+enum Reading {
+    Load,
+    Tail(usize),
+    Count,
+    Info,
+    Exists,
 }
 
 impl RedisStore {
     /// Makes a store with `options`.
     pub fn new(options: StoreOptions) -> Self {
-        Self { options, transactions: true }
+        Self { options: Arc::new(options), transactions: true }
     }
 
     /// Returns the same store for somebody who sends commands one by one: none of its plans sends a
@@ -71,9 +81,11 @@ impl RedisStore {
     pub fn plan(&self, verb: Verb, writer: &Arc<Writer>) -> Result<Box<dyn Plan>> {
         let options = &self.options;
         Ok(match verb {
-            Verb::Load(_) | Verb::Tail(..) | Verb::Exists(_) | Verb::Count(_) | Verb::Info(_) => {
-                self.plan_read(&verb)
-            }
+            Verb::Load(id) => self.plan_reading(&id, Reading::Load),
+            Verb::Tail(id, count) => self.plan_reading(&id, Reading::Tail(count)),
+            Verb::Count(id) => self.plan_reading(&id, Reading::Count),
+            Verb::Info(id) => self.plan_reading(&id, Reading::Info),
+            Verb::Exists(id) => self.plan_reading(&id, Reading::Exists),
             Verb::Touch(_) | Verb::Write(_) | Verb::Pop(_) | Verb::Delete(..) => {
                 self.plan_write(verb, writer)?
             }
@@ -83,42 +95,29 @@ impl RedisStore {
         })
     }
 
-    /// Returns the plan of a verb that reads one memory, in whichever layout it is.
-    fn plan_read(&self, verb: &Verb) -> Box<dyn Plan> {
-        let plan = |layout: Layout| {
-            let options = &self.options;
-            let key = verb.memory().map(|id| options.keyspace.key(id)).unwrap_or_default();
-            // A memory in the other layout is read, and otherwise left alone.
-            let refresh = options.refresh_on_load && layout == options.layout;
-            match (verb, layout) {
-                (Verb::Load(_), Layout::Log) => read::load(options, &key, refresh),
-                (Verb::Load(_), Layout::Document) => document::load(options, &key, refresh),
-                (Verb::Tail(_, count), Layout::Log) => read::tail(options, &key, *count, refresh),
-                (Verb::Tail(_, count), Layout::Document) => {
-                    document::tail(options, &key, *count, refresh)
-                }
-                (Verb::Count(_), Layout::Log) => read::count(&key),
-                (Verb::Count(_), Layout::Document) => document::count(&key),
-                (Verb::Info(_), Layout::Log) => read::info(&key),
-                (Verb::Info(_), Layout::Document) => document::info(&key),
-                (_, layout) => exists(&key, layout),
-            }
-        };
-        Detect::read(plan(self.options.layout), plan(self.options.layout.other()))
+    /// Returns the plan that reads a memory, in whichever layout it is.
+    fn plan_reading(&self, id: &MemoryId, reading: Reading) -> Box<dyn Plan> {
+        let (options, key) = (self.options.clone(), self.options.keyspace.key(id));
+        let home = reading.plan(&options, &key, options.layout);
+        Detect::read(home, move || reading.plan(&options, &key, options.layout.other()))
     }
 
     /// Returns the plan of a verb that changes one memory, which has to be in the store's layout.
     fn plan_write(&self, verb: Verb, writer: &Arc<Writer>) -> Result<Box<dyn Plan>> {
         let (options, layout) = (&self.options, self.options.layout);
         let key = verb.memory().map(|id| options.keyspace.key(id)).unwrap_or_default();
-        let away = exists(&key, layout.other());
+        let away = key.clone();
         let home: Box<dyn Plan> = match (verb, layout) {
             (Verb::Write(write), _) => {
                 check_write(&write, options.limits)?;
-                let options = StoreOptions { ttl: write.ttl.or(options.ttl), ..options.clone() };
+                let own = match write.ttl {
+                    Ttl::Setting => None,
+                    Ttl::Given(ttl) => Some(StoreOptions { ttl, ..(**options).clone() }),
+                };
+                let options = own.as_ref().unwrap_or(options);
                 match layout {
-                    Layout::Log => write::plan(&options, key, &write, writer, self.transactions),
-                    Layout::Document => document::write(&options, key, &write, writer)?,
+                    Layout::Log => write::plan(options, key, &write, writer, self.transactions),
+                    Layout::Document => document::write(options, key, &write, writer)?,
                 }
             }
             (Verb::Pop(_), Layout::Log) => Box::new(pop::Pop::new(options, key, writer)),
@@ -132,15 +131,31 @@ impl RedisStore {
             (_, Layout::Log) => read::touch(options, &key),
             (_, Layout::Document) => document::touch(options, &key),
         };
-        Ok(Detect::write(home, away, layout))
+        let exists = move || match layout.other() {
+            Layout::Log => read::exists(&away),
+            Layout::Document => document::exists(&away),
+        };
+        Ok(Detect::write(home, exists, layout))
     }
 }
 
-/// Returns the plan that asks whether there is a memory in `layout`.
-fn exists(key: &Bytes, layout: Layout) -> Box<dyn Plan> {
-    match layout {
-        Layout::Log => read::exists(key),
-        Layout::Document => document::exists(key),
+impl Reading {
+    /// Returns the plan for a memory in `layout`.
+    fn plan(self, options: &StoreOptions, key: &Bytes, layout: Layout) -> Box<dyn Plan> {
+        // A memory in the other layout is read, and otherwise left alone.
+        let refresh = options.refresh_on_load && layout == options.layout;
+        match (self, layout) {
+            (Self::Load, Layout::Log) => read::load(options, key, refresh),
+            (Self::Load, Layout::Document) => document::load(options, key, refresh),
+            (Self::Tail(count), Layout::Log) => read::tail(options, key, count, refresh),
+            (Self::Tail(count), Layout::Document) => document::tail(options, key, count, refresh),
+            (Self::Count, Layout::Log) => read::count(key),
+            (Self::Count, Layout::Document) => document::count(key),
+            (Self::Info, Layout::Log) => read::info(key),
+            (Self::Info, Layout::Document) => document::info(key),
+            (Self::Exists, Layout::Log) => read::exists(key),
+            (Self::Exists, Layout::Document) => document::exists(key),
+        }
     }
 }
 

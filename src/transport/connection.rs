@@ -86,11 +86,7 @@ impl Connection {
             let scripts = unknown.iter().filter_map(|&at| request.commands.get(at));
             let mut answers = Vec::with_capacity(unknown.len());
             self.round_trip(address, scripts, Form::Source, &mut answers)?;
-            for (at, answer) in unknown.into_iter().zip(answers) {
-                if let Some(reply) = replies.get_mut(at) {
-                    *reply = answer;
-                }
-            }
+            Request::fill_in(&mut replies, &unknown, answers);
         }
         self.proven = true;
         Ok(replies)
