@@ -7,6 +7,7 @@
 mod address;
 pub(crate) mod blocking;
 mod connection;
+mod dial;
 mod durability;
 mod gate;
 mod links;
