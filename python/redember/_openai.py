@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -133,7 +134,11 @@ class OpenAIChat(_Configured):
 
     @cached_property
     def _client(self) -> Any:
-        return _sdk().OpenAI(**self._client_options)
+        client = _sdk().OpenAI(**self._client_options)
+        # Its own finalizer may come after those of its sockets, which complain that nobody closed
+        # them.
+        weakref.finalize(self, client.close)
+        return client
 
     def complete(self, messages: Sequence[Message], /, **options: Any) -> Message:
         """Answer the last of `messages`; `options` are those of `chat.completions.create`."""
