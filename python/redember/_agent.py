@@ -6,13 +6,13 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
-from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from redember import _doing
 from redember._background import watch
 from redember._builder import Builder
 from redember._chat import Model
+from redember._closing import Closing
 from redember._core import Messages
 from redember._local import FileBackend
 from redember._openai import OpenAIChat
@@ -29,7 +29,7 @@ T = TypeVar("T")
 _FOR_ASYNC = "the model streams for asyncio code: use it with AsyncAgent, not Agent"
 
 
-class Agent(Builder):
+class Agent(Builder, Closing):
     """A language model that remembers.
 
     Without memory every question stands alone; `with_short_memory()` keeps the conversation in
@@ -191,19 +191,6 @@ class Agent(Builder):
         """
         with self._alone(Turn(self)):
             self._run(_doing.close(self._conversation, self._settle))
-
-    def __enter__(self) -> Self:
-        """Return the agent itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Close the agent."""
-        self.close()
 
     def _ask(self, text: str, options: dict[str, Any], **how: Any) -> list[str]:
         steps = self._turn(text, options, **how)

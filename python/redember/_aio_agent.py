@@ -6,13 +6,13 @@ import inspect
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from redember import _doing
 from redember._background import watch
 from redember._builder import Builder
 from redember._chat import AsyncModel
+from redember._closing import AsyncClosing
 from redember._core import Messages
 from redember._local import AsyncFileBackend
 from redember._openai import AsyncOpenAIChat
@@ -26,7 +26,7 @@ __all__ = ["AsyncAgent"]
 T = TypeVar("T")
 
 
-class AsyncAgent(Builder):
+class AsyncAgent(Builder, AsyncClosing):
     """`Agent` for asyncio code: the same names, and `await agent.ask(...)`.
 
     Safe for tasks: the turns of one conversation wait for each other. Tasks of two event loops that
@@ -188,19 +188,6 @@ class AsyncAgent(Builder):
         """
         async with self._alone(Turn(self)):
             await self._run(_doing.close(self._conversation, self._settle))
-
-    async def __aenter__(self) -> Self:
-        """Return the agent itself."""
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Close the agent."""
-        await self.close()
 
     async def _ask(self, text: str, options: dict[str, Any], **how: Any) -> list[str]:
         steps = self._turn(text, options, **how)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import AsyncIterator, Iterable
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
-from redember._core import AsyncStore, MemoryInfo, Message, Messages, WriteResult
+from redember._closing import AsyncClosing
+from redember._core import AsyncStore, MemoryInfo, Message, Messages, WriteResult, to_async
 from redember._options import Duration, seconds
 
 __all__ = ["AsyncVerbs"]
 
 
-class AsyncVerbs:
+class AsyncVerbs(AsyncClosing):
     """What every asyncio backend can do.
 
     A memory is a conversation under an id: any non-empty text. Calls may come from many tasks
@@ -22,6 +22,7 @@ class AsyncVerbs:
     """
 
     _store: AsyncStore
+    _adopt = staticmethod(to_async)
 
     async def load(self, memory_id: str) -> Messages | None:
         """Return the whole conversation, or `None` if there is no such memory.
@@ -180,16 +181,3 @@ class AsyncVerbs:
     async def close(self) -> None:
         """Close the backend; later calls raise `ClosedError`. Closing twice is harmless."""
         self._store.close()
-
-    async def __aenter__(self) -> Self:
-        """Return the backend itself."""
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Close the backend."""
-        await self.close()

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Self, get_args
 
 from redember._background import register
+from redember._checks import check_text
 from redember._conversation import AutoSave, Conversation, OnSaveError
 from redember._core import Messages
 from redember._doing import OnAbort, turn
@@ -37,6 +38,8 @@ class Builder:
     _default_backend: ClassVar[Any]
     _redis_backend: ClassVar[Any]
     _new_lock: ClassVar[Any]  # for threads, or for tasks
+    _settle: Any  # waits for what is stored in the background
+    _pause: Any  # waits for a time
 
     _settings: Settings
     _conversation: Conversation
@@ -99,7 +102,7 @@ class Builder:
         Raises:
             InvalidArgumentError: It is not text, or not Unicode.
         """
-        _check_text("the instruction", text)
+        check_text("the instruction", text)
         return self._changed(system=text)
 
     def with_short_memory(
@@ -315,13 +318,6 @@ class Builder:
         )
         return leased(self._settings, self._conversation, steps, self._pause)
 
-    def _settle(self) -> Any:
-        raise NotImplementedError  # both agents say how to wait
-
-    @staticmethod
-    def _pause(seconds: float) -> Any:
-        raise NotImplementedError
-
     def _after_fork(self) -> None:
         """Begin anew in a child: what waits to be stored is the parent's to store."""
         self._lock = self._new_lock()
@@ -362,16 +358,7 @@ def _check_id(value: object) -> None:
     if value is None or value == "":
         msg = "memory ID cannot be empty"
         raise InvalidArgumentError(msg)
-    _check_text("memory ID", value)
-
-
-def _check_text(name: str, value: object) -> None:
-    if not isinstance(value, str):
-        msg = f"{name} must be text, got {type(value).__name__}"
-        raise InvalidArgumentError(msg)
-    if any("\ud800" <= char <= "\udfff" for char in value):
-        msg = f"{name} must be Unicode text, and a lone surrogate such as U+D800 is none"
-        raise InvalidArgumentError(msg)
+    check_text("memory ID", value)
 
 
 def _check_choice(name: str, value: object, choices: Any) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from types import TracebackType
 from typing import Any, Self
 
 from redember._address import TlsOptions
+from redember._closing import Closing
 from redember._core import Client as Connections
 from redember._options import RedisOptions, check_options, seconds
 from redember.errors import InvalidArgumentError, RedemberError
@@ -70,7 +70,7 @@ def _tls(tls: bool | TlsOptions) -> tuple[Any, ...] | None:
     return chosen.ca_file, chosen.cert_file, chosen.key_file, chosen.server_name, chosen.verify
 
 
-class Client:
+class Client(Closing):
     """Connections to a server, shared by every backend made with `from_client`.
 
     Opens a connection when the first call needs one. Safe for threads, tasks and forks.
@@ -149,19 +149,6 @@ class Client:
     def close(self) -> None:
         """Close every connection; calls of its backends then raise `ClosedError`."""
         self._core.close()
-
-    def __enter__(self) -> Self:
-        """Return the client itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Close the client."""
-        self.close()
 
     def __repr__(self) -> str:
         """Say where it connects to, without secrets."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Self
+from typing import Any, ClassVar, Self
 
 from redember._aio_verbs import AsyncVerbs
 from redember._checks import checked_path
-from redember._core import Store, file_store, memory_store, to_async
+from redember._core import file_store, memory_store
 from redember._options import (
     DEFAULT_TTL,
     Duration,
@@ -37,6 +37,9 @@ def _directory(path: str | os.PathLike[str]) -> Path:
 class _Files:
     """Construction, the same for both file backends. Touches no file."""
 
+    _store: Any
+    _adopt: ClassVar[Any]  # says which of the two stores the verbs drive
+
     def __init__(  # noqa: PLR0913 -- settings, all keywords but the first
         self,
         path: str | os.PathLike[str] | None = None,
@@ -63,7 +66,9 @@ class _Files:
             max_conversation_bytes=max_conversation_bytes,
         )
         span = seconds("timeout", timeout)
-        self._adopt(file_store(str(self.path), layout=layout, timeout=span, **settings))
+        self._store = self._adopt(
+            file_store(str(self.path), layout=layout, timeout=span, **settings)
+        )
 
     @classmethod
     def go_deep_agent(cls, path: str | os.PathLike[str] | None = None) -> Self:
@@ -73,9 +78,6 @@ class _Files:
             path: The directory. Default: `~/.go-deep-agent/memories`, that library's own.
         """
         return cls("~/.go-deep-agent/memories" if path is None else path, layout="document")
-
-    def _adopt(self, store: Store) -> None:
-        raise NotImplementedError  # both backends say which of the two stores they drive
 
     def __repr__(self) -> str:
         """Say where memories are kept."""
@@ -109,19 +111,16 @@ class FileBackend(_Files, Verbs):
         1
     """
 
-    def _adopt(self, store: Store) -> None:
-        self._store = store
-
 
 class AsyncFileBackend(_Files, AsyncVerbs):
     """`FileBackend` for asyncio code: the files are read and written off the event loop."""
 
-    def _adopt(self, store: Store) -> None:
-        self._store = to_async(store)
-
 
 class _InMemory:
     """Construction, the same for both in-memory backends."""
+
+    _store: Any
+    _adopt: ClassVar[Any]  # says which of the two stores the verbs drive
 
     def __init__(
         self,
@@ -137,10 +136,7 @@ class _InMemory:
             max_message_bytes=max_message_bytes,
             max_conversation_bytes=max_conversation_bytes,
         )
-        self._adopt(memory_store(**settings))
-
-    def _adopt(self, store: Store) -> None:
-        raise NotImplementedError  # both backends say which of the two stores they drive
+        self._store = self._adopt(memory_store(**settings))
 
     def __repr__(self) -> str:
         """Say what it is."""
@@ -166,12 +162,6 @@ class InMemoryBackend(_InMemory, Verbs):
         1
     """
 
-    def _adopt(self, store: Store) -> None:
-        self._store = store
-
 
 class AsyncInMemoryBackend(_InMemory, AsyncVerbs):
     """`InMemoryBackend` for asyncio code."""
-
-    def _adopt(self, store: Store) -> None:
-        self._store = to_async(store)

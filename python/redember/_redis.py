@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from redember._address import TlsOptions
 from redember._aio_verbs import AsyncVerbs
 from redember._checks import check_text
 from redember._client import Client, connections, default_options, parsed
 from redember._core import Client as Connections
-from redember._core import Store, redis_store, to_async
+from redember._core import redis_store
 from redember._foreign import Foreign, RedisClient
 from redember._options import (
     DEFAULT_GO_PREFIX,
@@ -39,6 +39,7 @@ class _Configured:
     _client: Client | Foreign | None
     _connections: Connections
     _store: Any
+    _adopt: ClassVar[Any]  # says which of the two stores the verbs drive
 
     def __init__(self, addr_or_url: str | None = None) -> None:
         self._set_up(default_options() if addr_or_url is None else parsed(addr_or_url), None)
@@ -56,13 +57,8 @@ class _Configured:
         store = redis_store(
             self._connections, prefix=options.prefix, layout=options.layout, **settings
         )
-        if isinstance(client, Foreign):
-            self._store = client.adopt(store)
-        else:
-            self._adopt(store)
-
-    def _adopt(self, store: Store) -> None:
-        raise NotImplementedError  # both backends say which of the two stores they drive
+        adopt = client.adopt if isinstance(client, Foreign) else self._adopt
+        self._store = adopt(store)
 
     @classmethod
     def _of(cls, options: RedisOptions, client: Client | Foreign | None) -> Self:
@@ -286,9 +282,6 @@ class RedisBackend(_Configured, Verbs):
         RedisBackend('localhost:6379/0', prefix='chats:')
     """
 
-    def _adopt(self, store: Store) -> None:
-        self._store = store
-
     def close(self) -> None:
         """Close the backend; later calls raise `ClosedError`. Closing twice is harmless."""
         super().close()
@@ -313,9 +306,6 @@ class AsyncRedisBackend(_Configured, AsyncVerbs):
         >>> AsyncRedisBackend("redis://:secret@cache.example:6379/2")
         AsyncRedisBackend('cache.example:6379/2', prefix='redember:memories:')
     """
-
-    def _adopt(self, store: Store) -> None:
-        self._store = to_async(store)
 
     async def close(self) -> None:
         """Close the backend; later calls raise `ClosedError`. Closing twice is harmless."""

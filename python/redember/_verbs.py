@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Iterable, Iterator
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
+from redember._closing import Closing
 from redember._core import MemoryInfo, Message, Messages, Store, WriteResult
 from redember._options import Duration, seconds
 
 __all__ = ["Verbs"]
 
 
-class Verbs:
+class Verbs(Closing):
     """What every blocking backend can do.
 
     A memory is a conversation under an id: any non-empty text. Calls may come from many threads
@@ -21,6 +21,10 @@ class Verbs:
     """
 
     _store: Store
+
+    @staticmethod
+    def _adopt(store: Store) -> Store:
+        return store
 
     def load(self, memory_id: str) -> Messages | None:
         """Return the whole conversation, or `None` if there is no such memory.
@@ -178,16 +182,3 @@ class Verbs:
     def close(self) -> None:
         """Close the backend; later calls raise `ClosedError`. Closing twice is harmless."""
         self._store.close()
-
-    def __enter__(self) -> Self:
-        """Return the backend itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Close the backend."""
-        self.close()
