@@ -99,7 +99,7 @@ class RedisOptions:
         protocol: RESP version, 2 or 3.
         tls: Whether to connect by TLS, or how. Default no.
         durability: When a write counts as done. `"ack"`: when the primary has it. `"confirmed"`:
-            when a replica has it too, if there is one and it answers within 50 ms.
+            when a replica has it too, if there is one and it answers within 250 ms.
             `"replicated"`: when `replicas` replicas have it, or else `NotEnoughReplicasError`.
             `"auto"`, the default: `"ack"` on one server, `"confirmed"` on a cluster and under
             sentinels.

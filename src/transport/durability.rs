@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::confirming::Confirmed;
 use super::server::Server;
 use crate::call::Call;
 use crate::error::{Error, ErrorKind};
@@ -19,12 +20,9 @@ use crate::refusal::refused;
 /// The longest that a server waits for replicas that must have a write: less than what counts as
 /// its silence.
 const LONGEST_WAIT: Duration = Duration::from_millis(500);
-/// The longest that it waits for a replica that should.
-const SHORT_WAIT: Duration = Duration::from_millis(50);
-/// For how long replicas that did not answer are not asked again.
-const REST: Duration = Duration::from_secs(1);
-/// For how long a server is not asked that refuses the question.
-const LONG_REST: Duration = Duration::from_secs(300);
+/// The longest that it waits for a replica that should: longer than a busy machine's hiccup, since
+/// what a hiccup lets through is lost if the primary dies in it.
+const SHORT_WAIT: Duration = Duration::from_millis(250);
 
 /// A request, and `WAIT` after it if it writes and replicas are to have what it wrote.
 ///
@@ -43,7 +41,7 @@ impl<'a> Durable<'a> {
         let left = deadline.saturating_duration_since(Instant::now());
         let (replicas, time) = match durability {
             Durability::Replicated(replicas) => (replicas, LONGEST_WAIT.min(left / 2)),
-            Durability::Confirmed if server.can_confirm() => (1, SHORT_WAIT.min(left / 2)),
+            Durability::Confirmed if server.replicas.is_likely() => (1, SHORT_WAIT.min(left / 2)),
             Durability::Confirmed | Durability::Ack => (0, Duration::ZERO),
         };
         if replicas == 0 || !request.writes {
@@ -80,10 +78,11 @@ impl<'a> Durable<'a> {
                 let short = have < wanted;
                 call.note_replicas(short.then(|| shortage(wanted, have, refusal.as_ref())));
             }
-            _ if have == 0 => {
-                server.rest_confirming(if refusal.is_some() { LONG_REST } else { REST });
-            }
-            _ => {}
+            _ => server.replicas.note(match refusal {
+                Some(_) => Confirmed::Refused,
+                None if have == 0 => Confirmed::No,
+                None => Confirmed::Yes,
+            }),
         }
         replies
     }

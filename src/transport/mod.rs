@@ -6,6 +6,7 @@
 
 mod address;
 pub(crate) mod blocking;
+mod confirming;
 mod connection;
 mod dial;
 mod durability;

@@ -1,10 +1,11 @@
 //! One server: its address, the connections to it, and whether it can be relied on just now.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::address::{Address, patience};
+use super::confirming::Confirming;
 use super::gate::Gate;
 use super::links::Links;
 use super::pool::Pool;
@@ -21,9 +22,7 @@ pub(super) struct Server {
     suspect: AtomicBool,
     /// Another number for each life that it has had, as far as we can tell.
     life: AtomicU64,
-    has_replicas: AtomicBool,
-    /// Until when its replicas are not asked to confirm, since they did not.
-    unconfirmed: Mutex<Option<Instant>>,
+    pub(super) replicas: Confirming,
 }
 
 fn next_life() -> u64 {
@@ -43,8 +42,7 @@ impl Server {
             gate,
             suspect: AtomicBool::new(false),
             life: AtomicU64::new(next_life()),
-            has_replicas: AtomicBool::new(false),
-            unconfirmed: Mutex::new(None),
+            replicas: Confirming::default(),
         })
     }
 
@@ -81,26 +79,6 @@ impl Server {
     /// gone away meanwhile: one that was restarted walks its keys in another order.
     pub(super) fn label(&self) -> String {
         format!("{}#{}", self.address.endpoint, self.life.load(Ordering::Relaxed))
-    }
-
-    /// Takes note of whether it has replicas, as far as is known.
-    pub(super) fn set_replicas(&self, any: bool) {
-        self.has_replicas.store(any, Ordering::Relaxed);
-    }
-
-    /// Returns whether a replica can be expected to confirm a write soon.
-    pub(super) fn can_confirm(&self) -> bool {
-        self.has_replicas.load(Ordering::Relaxed)
-            && self.rest().is_none_or(|until| until <= Instant::now())
-    }
-
-    /// Takes note that no replica confirmed a write: for a while none is asked.
-    pub(super) fn rest_confirming(&self, time: Duration) {
-        *self.rest() = Some(Instant::now() + time);
-    }
-
-    fn rest(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.unconfirmed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Closes every connection to it; calls on their way end as they would have.

@@ -208,7 +208,7 @@ impl Servers {
     /// Takes over who is the primary, and whether it has replicas.
     pub(super) fn set_primary(&self, endpoint: &Endpoint, has_replicas: bool) {
         let server = self.server(endpoint, Role::Primary);
-        server.set_replicas(has_replicas);
+        server.replicas.set_replicas(has_replicas);
         let servers = [server.clone()];
         if !matches!(&**self.map.load(), Map::One(current) if Arc::ptr_eq(current, &server)) {
             self.set(Map::One(server), &servers);

@@ -63,7 +63,7 @@ impl SlotMap {
         let mut map = Self { servers: Vec::new(), owners: vec![NOBODY; usize::from(SLOTS)] };
         for range in ranges {
             let owner = server(&range.owner);
-            owner.set_replicas(range.has_replicas);
+            owner.replicas.set_replicas(range.has_replicas);
             let owner = map.place(owner);
             if let Some(slots) =
                 map.owners.get_mut(usize::from(range.first)..=usize::from(range.last))

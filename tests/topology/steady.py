@@ -105,9 +105,9 @@ class Steady:
                 stored = [
                     message["n"] for message in (backend.load(name) or Messages([])).to_dicts()
                 ]
-                assert stored == ([n for n in written if n in {*stored}] if losses else written), (
-                    name
-                )
+                assert stored == sorted(set(stored)), (name, "doubled or out of order", stored)
+                lost = set(written).difference(stored)
+                assert losses or not lost, (name, "lost", sorted(lost), "of", len(written))
                 assert stored[-1:] == written[-1:]
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""`durability="replicated"`: a write is done when replicas have it, or it is said that they do not."""
+"""When a write is done: when replicas have it, or it is said that they do not."""
 
 from __future__ import annotations
 
@@ -126,3 +126,42 @@ def test_replicated_writes_work_under_sentinels(connect: Connect, sentinels: Sen
     backend = connect(sentinels.url, durability="replicated", timeout=8)
     assert backend.append("m", [{"n": 1}]).count == 1
     assert backend.load("m") == [{"n": 1}]
+
+
+def waits(primary: Node) -> int:
+    """Return how many times the server was asked to wait for replicas."""
+    with primary.client() as outsider:
+        stats = outsider.info("commandstats")
+    return int(stats.get("cmdstat_wait", {}).get("calls", 0))
+
+
+def test_under_sentinels_a_write_waits_for_a_replica_unless_told_not_to(
+    connect: Connect, sentinels: Sentinels
+) -> None:
+    primary = sentinels.primary
+    before = waits(primary)
+    connect(sentinels.url, durability="ack").append("m", [{"n": 1}])
+    assert waits(primary) == before
+    backend = connect(sentinels.url)
+    backend.append("m", [{"n": 2}])
+    assert waits(primary) == before + 1
+    backend.load("m")
+    assert waits(primary) == before + 1
+
+
+@pytest.mark.timeout(60)
+def test_a_replica_that_does_not_answer_is_not_waited_for_again_and_again(
+    connect: Connect, tmp_path: Path
+) -> None:
+    with Sentinels(tmp_path, replicas=1, down_after=60_000) as own:
+        primary = own.primary
+        (replica,) = (node for node in own.servers if node is not primary)
+        backend = connect(own.url)
+        backend.append("m", [{"n": 0}])
+        replica.freeze()
+        before, began = waits(primary), time.monotonic()
+        for number in range(1, 11):
+            assert backend.append("m", [{"n": number}]).count == number + 1
+        # At most three misses, then one wait a second, and no error: the primary has it.
+        assert 1 <= waits(primary) - before <= 3 + (time.monotonic() - began)
+        replica.thaw()
