@@ -166,23 +166,25 @@ class AsyncOpenAIChat(_Configured):
     """An `AsyncChatModel` behind OpenAI's API, through the official SDK."""
 
     @cached_property
-    def _clients(self) -> dict[Any, tuple[Any, AsyncGenerator[Any, None]]]:
+    def _clients(self) -> dict[Any, tuple[Any, weakref.finalize[..., Any]]]:
         return {}
 
     async def _client(self) -> Any:
         """Return the client of this event loop: connections belong to the loop they were made in.
 
-        It is closed when its loop shuts down, as asynchronous generators are.
+        It is closed when its loop shuts down, as asynchronous generators are, or when the model is
+        let go.
         """
         import asyncio  # not at the top: blocking code does without it
 
-        for loop in [*self._clients]:
-            if loop.is_closed():
-                self._clients.pop(loop, None)
+        for loop, (_, finalizer) in [*self._clients.items()]:
+            if loop.is_closed() and self._clients.pop(loop, None):
+                finalizer.detach()
         loop = asyncio.get_running_loop()
         if loop not in self._clients:
             holder = _held(_sdk().AsyncOpenAI(**self._client_options))
-            self._clients[loop] = await anext(holder), holder
+            client = await anext(holder)
+            self._clients[loop] = client, weakref.finalize(self, _let_go, holder)
         return self._clients[loop][0]
 
     async def complete(self, messages: Sequence[Message], /, **options: Any) -> Message:
@@ -212,3 +214,7 @@ class AsyncOpenAIChat(_Configured):
 async def _held(client: Any) -> AsyncGenerator[Any, None]:
     async with client:
         yield client
+
+
+def _let_go(_holder: AsyncGenerator[Any, None]) -> None:
+    """Do nothing: an event loop closes a generator that nobody holds any more."""
