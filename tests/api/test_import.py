@@ -63,6 +63,19 @@ def test_an_import_is_quick_and_leaves_asyncio_alone() -> None:
     )
 
 
+def test_a_program_loads_what_it_uses_and_nothing_else() -> None:
+    run(
+        """
+        import sys
+        import redember
+        assert not [name for name in sys.modules if name.startswith("redember.")]
+        redember.RedisBackend
+        assert "redember._redis" in sys.modules
+        assert not {"redember._agent", "redember._migrate", "redember._openai"} & set(sys.modules)
+        """
+    )
+
+
 def test_a_warning_free_import() -> None:
     ended = run("import redember, redember.errors")
     assert ended.output == ""

@@ -13,7 +13,7 @@ from redember.errors import (
     OutcomeUnknownTimeoutError,
     UnavailableTimeoutError,
 )
-from tests.proxy import Proxy
+from tests.proxy import Fault, Proxy
 from tests.resilience.conftest import Calls
 from tests.servers import BlackHole, RealServer, free_port
 from tests.talk import talk
@@ -207,3 +207,16 @@ def test_a_server_that_drips_bytes_is_cut_off_by_the_deadline(connect: Calls) ->
             listener.shutdown(socket.SHUT_RDWR)
     for thread in threads:
         thread.join()
+
+
+def test_what_takes_the_server_longer_than_the_first_patience_is_done(
+    connect: Calls, own_server: RealServer
+) -> None:
+    """A second of silence is not always a dead server: given up each time, it would never be done."""
+    with Proxy(own_server.port) as proxy:
+        backend = connect(proxy.address, timeout=10)
+        backend.append("m", [{"n": 1}])
+        load = b"\r\nLRANGE\r\n"
+        proxy.inject(Fault("delay", to=load, on="reply", every=1, seconds=1.5))
+        assert backend.load("m") == [{"n": 1}]
+        assert sum(load in request for request in proxy.requests) == 2

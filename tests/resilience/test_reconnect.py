@@ -12,7 +12,7 @@ from typing import Any, Self
 import pytest
 
 from redember import RedisBackend
-from redember.errors import BackendError, UnavailableError
+from redember.errors import AuthFailedError, BackendError, UnavailableError
 from tests.resilience.conftest import Calls
 from tests.servers import RealServer
 from tests.talk import talk, text_of_size, user
@@ -34,6 +34,19 @@ def test_a_call_survives_its_connection(
         kill_connections(own_server)
         assert backend.count("m") == number + 1
     assert [message.content for message in backend.load("m")] == [f"{n}" for n in range(10)]
+
+
+def test_what_was_closed_while_it_lay_idle_is_not_written_to(own_server: RealServer) -> None:
+    """A write into the void may have been applied, for all that the caller can tell."""
+    with own_server.client() as raw:
+        raw.acl_setuser("alice", enabled=True, passwords="+old", keys="*", categories=["+@all"])
+        with RedisBackend(own_server.address).with_password("old", "alice") as backend:
+            backend.append("m", talk(1))
+            raw.acl_setuser("alice", passwords=["-old", "+new"])
+            raw.client_kill_filter(_type="normal", skipme=True)
+            with pytest.raises(AuthFailedError) as caught:
+                backend.append("m", talk(1))
+            assert caught.value.applied == "no"
 
 
 def test_a_pool_full_of_dead_connections_is_no_error(own_server: RealServer) -> None:
