@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 SOURCES := $(shell find src -type f) Cargo.toml Cargo.lock pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench reliability fuzz lint deny check fmt build docs-check rust-test python-test wheel-test clean
+.PHONY: help demo test bench scale reliability fuzz lint deny check fmt build docs-check rust-test python-test wheel-test clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,6 +32,10 @@ wheel-test: $(VENV)/.test # the wheel and the sdist, each in an empty environmen
 bench: ## cargo benches of the hot path, with a real server for the round trips
 	scripts/ensure-redis
 	cargo bench --locked
+
+scale: $(VENV)/.built $(VENV)/.test ## how cost grows with histories, memories, clients, clusters; writes docs/scale.md
+	scripts/ensure-redis
+	$(BIN)/python -m benches.scale
 
 reliability: $(VENV)/.built $(VENV)/.test ## break servers, links and processes; writes docs/reliability.md (20 min)
 	scripts/ensure-redis

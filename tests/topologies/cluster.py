@@ -1,4 +1,4 @@
-"""A Redis Cluster: three primaries, with or without replicas."""
+"""A Redis Cluster: some primaries, with or without replicas."""
 
 from __future__ import annotations
 
@@ -22,31 +22,33 @@ _BATCH = 10
 
 
 class Cluster:
-    """Three primaries that share the slots in equal parts.
+    """Primaries that share the slots in equal parts.
 
     Args:
         directory: Where the processes keep their files.
+        primaries: How many.
         replicas: Of each primary, 0, 1 or 2.
         tls: Speak nothing but TLS, with these certificates.
         node_timeout: Milliseconds of silence after which a node counts as down.
         settings: More settings of the nodes, such as `appendonly="yes"`.
 
     Attributes:
-        all: Every node: the three primaries of the start, then their replicas.
+        all: Every node: the primaries of the start, then their replicas.
     """
 
     def __init__(
         self,
         directory: Path,
         *,
+        primaries: int = 3,
         replicas: int = 0,
         tls: Certificates | None = None,
         node_timeout: int = 1500,
         **settings: object,
     ) -> None:
         self._tls = tls
-        self._replicas = replicas
-        count = 3 * (1 + replicas)
+        self._primaries, self._replicas = primaries, replicas
+        count = primaries * (1 + replicas)
         ports = free_ports(2 * count)
         settings = {
             "cluster-enabled": "yes",
@@ -71,9 +73,9 @@ class Cluster:
 
     @property
     def url(self) -> str:
-        """A URL that names the three nodes of the start."""
+        """A URL that names the primaries of the start."""
         scheme = "redis+cluster" if self._tls is None else "rediss+cluster"
-        return f"{scheme}://{','.join(self.addresses[:3])}"
+        return f"{scheme}://{','.join(self.addresses[: self._primaries])}"
 
     def client(self, **settings: Any) -> RedisCluster:
         """Return a redis-py client of the whole cluster."""
@@ -112,15 +114,16 @@ class Cluster:
             node.ask("CLUSTER", "SET-CONFIG-EPOCH", epoch)
             if node is not first:
                 node.ask("CLUSTER", "MEET", "127.0.0.1", first.port, self._buses[first.port])
-        for number, node in enumerate(self.all[:3]):
-            low, high = number * SLOTS // 3, (number + 1) * SLOTS // 3 - 1
+        count = self._primaries
+        for number, node in enumerate(self.all[:count]):
+            low, high = number * SLOTS // count, (number + 1) * SLOTS // count - 1
             node.ask("CLUSTER", "ADDSLOTSRANGE", low, high)
         size = len(self.all)
         eventually(
             lambda: all(len(self._table(n)) == size for n in self.all), within=20, every=0.05
         )
-        for number, node in enumerate(self.all[3:]):
-            identity = self.identity(self.all[number % 3])
+        for number, node in enumerate(self.all[count:]):
+            identity = self.identity(self.all[number % count])
             eventually(lambda n=node, i=identity: self._follow(n, i), within=10, every=0.05)
         self.wait_settled()
 
@@ -162,7 +165,7 @@ class Cluster:
             if role[0] == "slave" and role[3] != "connected":
                 return False
         with_replica = [n for n in self.nodes() if n.ask("ROLE")[2]]
-        return not self._replicas or len(with_replica) == 3
+        return not self._replicas or len(with_replica) == self._primaries
 
     def nodes(self) -> list[Node]:
         """Return the nodes that are primaries now, in the order of `all`."""
@@ -197,7 +200,7 @@ class Cluster:
 
         def whole() -> bool:
             nodes = self.nodes()
-            if old in nodes or len(nodes) < 3:
+            if old in nodes or len(nodes) < self._primaries:
                 return False
             try:
                 with nodes[0].client(decode_responses=True) as client:
