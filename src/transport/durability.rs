@@ -1,8 +1,7 @@
 //! Writes that replicas have, too, before they count as done.
 //!
 //! Redis answers a write before it sends it to its replicas, and a primary that is killed in between
-//! takes it along: of half a million acknowledged appends to a busy cluster, eight kills lost five.
-//! `WAIT` closes the gap for the time of one trip to a replica.
+//! takes it along. `WAIT` closes the gap for the time of one trip to a replica.
 
 use std::borrow::Cow;
 use std::time::{Duration, Instant};

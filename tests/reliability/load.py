@@ -135,7 +135,7 @@ class Load:
         timeout: float = 5.0,
         pause: float = 0.0,
         alone: bool = False,
-        configure: Callable[[Any], Any] = lambda backend: backend,
+        configure: Callable[[Any], Any] | None = None,
     ) -> None:
         self.prefix = "load:"
         self._timeout = timeout
@@ -143,6 +143,7 @@ class Load:
         self._numbers = range(10**9 if count is None else count)
         self._endless = count is None
         self._stop = threading.Event()
+        configure = configure or (lambda backend: backend)
         self._make = lambda kind: configure(
             kind(url).with_prefix(self.prefix).with_timeout(timeout).with_pool_size(memories)
         )
@@ -202,11 +203,9 @@ class Load:
 
     @staticmethod
     def replicated(backend: Any) -> Any:
-        """Return a backend that answers for a write when a replica has it.
+        """Return a backend that insists on a replica, so that a busy machine's pause loses nothing.
 
-        A primary that is killed under load may have sent its last answers and not yet what it
-        sends its replicas: with `durability="ack"` a few writes go with it now and then, which is
-        Redis' own bound and nothing that a client can mend.
+        The default waits for one, but not for long.
         """
         return backend.with_durability("replicated")
 

@@ -16,13 +16,15 @@ DOWN_AFTER = 2.5
 def run(directory: Path, short: bool) -> Figures:
     """Take the primary away, in turn by kill -9 and by SIGSTOP, under load."""
     figures = Figures()
+    # The long form is about what users have; the short one is a test, on machines that pause.
+    configure = Load.replicated if short else None
     failovers = 1 if short else 8
     # Sentinels' own pace: a primary that comes back goes on being one for eight seconds.
     with Sentinels(
         directory, down_after=int(DOWN_AFTER * 1000), publish_period=500 if short else 2000
     ) as sentinels:
         resumed = []
-        with Load(sentinels.url, memories=8, timeout=8.0, configure=Load.replicated) as load:
+        with Load(sentinels.url, memories=8, timeout=8.0, configure=configure) as load:
             for number in range(failovers):
                 before = load.acknowledged
                 eventually(lambda b=before: load.acknowledged > b + 500, within=30)
@@ -46,7 +48,7 @@ def run(directory: Path, short: bool) -> Figures:
 
 PROGRAM = Program(
     "R3",
-    "Sentinel failovers, by kill -9 and by SIGSTOP in turn, down-after 2.5 s, writes replicated",
+    "Sentinel failovers, by kill -9 and by SIGSTOP in turn, down-after 2.5 s",
     "8 failovers: 0 lost, 0 doubled, order kept; resumed within 1 s of the promotion; "
     "slowest call within down-after + 2.5 s",
     run,

@@ -17,13 +17,13 @@ GAP = 1.2
 def run(directory: Path, short: bool) -> Figures:
     """Kill a primary, wait for its replica to take over, bring it back; the others go on."""
     figures = Figures()
+    # The long form is about what users have; the short one is a test, on machines that pause.
+    configure = Load.replicated if short else None
     kills = 1 if short else 8
     # Two replicas each: a primary that was just promoted has one to wait for.
     with Cluster(directory, replicas=2, node_timeout=1500) as cluster:
         resumed, pace = [], []
-        with Load(
-            cluster.url, memories=12, timeout=8.0, pause=0.005, configure=Load.replicated
-        ) as load:
+        with Load(cluster.url, memories=12, timeout=8.0, pause=0.005, configure=configure) as load:
             names = {writer.memory for writer in load.writers}
             for number in range(kills):
                 owners = {name: cluster.owner(load.prefix + name) for name in names}
@@ -62,7 +62,7 @@ def answers(load: Load, memories: set[str], since: float, until: float) -> int:
 
 PROGRAM = Program(
     "R4",
-    "primaries of a 9-node cluster killed (-9) in turn, node timeout 1.5 s, writes replicated",
+    "primaries of a 9-node cluster killed (-9) in turn, node timeout 1.5 s",
     "8 kills, 12 memories: 0 lost, 0 doubled, order kept, 0 errors shown; resumed within 1 s; "
     "healthy slots keep 80 % of their pace",
     run,
