@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import random
 import socket
-import threading
-from types import TracebackType
-from typing import Self
 
+from tests.listener import Listener
 from tests.proxy import split
 
 __all__ = ["HostileServer", "hostile_replies"]
@@ -112,7 +110,7 @@ def hostile_replies() -> list[bytes]:
     return list(dict.fromkeys(replies))
 
 
-class HostileServer:
+class HostileServer(Listener):
     """Greets as a server does, and answers all else with `reply`.
 
     Attributes:
@@ -123,22 +121,13 @@ class HostileServer:
     def __init__(self, reply: bytes = b"", *, more: bytes = b"") -> None:
         self.reply = reply
         self.more = more
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
-        self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
-        self._threads = [threading.Thread(target=self._accept)]
-        self._threads[0].start()
+        super().__init__()
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            thread = threading.Thread(target=self._serve, args=(connection,))
-            self._threads.append(thread)
-            thread.start()
+    def serve(self, connection: socket.socket) -> None:
+        """Talk to it in a thread of its own."""
+        self.spawn(self._talk, connection)
 
-    def _serve(self, connection: socket.socket) -> None:
+    def _talk(self, connection: socket.socket) -> None:
         rest = b""
         with connection:
             connection.settimeout(3)
@@ -163,17 +152,3 @@ class HostileServer:
             )
         first = (b"\r\nCLIENT\r\n", b"\r\nSELECT\r\n", b"\r\nAUTH\r\n")
         return b"+OK\r\n" if any(word in request for word in first) else b""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for thread in self._threads:
-            thread.join()

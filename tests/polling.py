@@ -1,14 +1,15 @@
-"""Waiting for something without sleeping for a guessed time."""
+"""Waiting for something without sleeping for a guessed time, and not for too long."""
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 T = TypeVar("T")
 
-__all__ = ["eventually"]
+__all__ = ["eventually", "timed"]
 
 
 def eventually(condition: Callable[[], T], *, within: float = 5.0, every: float = 0.005) -> T:
@@ -22,3 +23,12 @@ def eventually(condition: Callable[[], T], *, within: float = 5.0, every: float 
             msg = f"not so within {within} s: {condition!r}"
             raise AssertionError(msg)
         time.sleep(every)
+
+
+@contextlib.contextmanager
+def timed(within: float) -> Iterator[None]:
+    """Fail the test if a block takes longer, in seconds."""
+    began = time.monotonic()
+    yield
+    took = time.monotonic() - began
+    assert took < within, f"{took:.2f} s"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
+
+from tests.listener import Listener, shut
 
 __all__ = ["Fault", "Proxy", "split"]
 
@@ -77,7 +77,7 @@ class Fault:
         return past == 0 or (past > 0 and self.every is not None and past % self.every == 0)
 
 
-class Proxy:
+class Proxy(Listener):
     """Stands between a client and a server on loopback.
 
     Attributes:
@@ -92,16 +92,10 @@ class Proxy:
         self._faults: list[Fault] = []
         self._lock = threading.Lock()
         self._closing = threading.Event()
-        self._sockets: list[socket.socket] = []
-        self._threads: list[threading.Thread] = []
         self.requests: list[bytes] = []
         self.received = 0
-        self.connections = 0
         self.lost = 0
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self.port: int = self._listener.getsockname()[1]
-        self.address = f"127.0.0.1:{self.port}"
-        self._spawn(self._accept)
+        super().__init__()
 
     def inject(self, *faults: Fault) -> None:
         """From now on, these go wrong, and nothing else."""
@@ -134,45 +128,24 @@ class Proxy:
             fault.hits += 1
             self.lost += fault.do in {"drop", "cut", "swallow"}
 
-    def _spawn(self, work: Callable[..., None], *arguments: object) -> None:
-        thread = threading.Thread(target=work, args=arguments)
-        self._threads.append(thread)
-        thread.start()
+    def serve(self, connection: socket.socket) -> None:
+        """Connect it to the server, and carry what both say."""
+        try:
+            server = socket.create_connection(("127.0.0.1", self._target))
+        except OSError:
+            connection.close()
+            return
+        self.hold(server)
+        for one in (connection, server):
+            one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        link = _Link(self, connection, server)
+        self.spawn(link.upstream)
+        self.spawn(link.downstream)
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            try:
-                server = socket.create_connection(("127.0.0.1", self._target))
-            except OSError:
-                client.close()
-                continue
-            self.connections += 1
-            self._sockets += [client, server]
-            for one in (client, server):
-                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            link = _Link(self, client, server)
-            self._spawn(link.upstream)
-            self._spawn(link.downstream)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """End as every listener does; faults that are waiting for their time do not."""
         self._closing.set()
-        for one in (self._listener, *self._sockets):
-            _shut(one)
-            one.close()
-        for thread in self._threads:
-            thread.join()
+        super().close()
 
 
 class _Link:
@@ -201,11 +174,11 @@ class _Link:
                 _send(self._server, ready)
                 ready = b""
                 if not self._suffer(fault, request, self._client, self._server):
-                    _shut(self._server)
+                    shut(self._server)
                     return
             if ready and not _send(self._server, ready):
                 break
-        _shut(self._server)
+        shut(self._server)
 
     def downstream(self) -> None:
         """Carry replies."""
@@ -224,11 +197,11 @@ class _Link:
                 _send(self._client, ready)
                 ready = b""
                 if not self._suffer(fault, reply, self._server, self._client):
-                    _shut(self._client)
+                    shut(self._client)
                     return
             if ready and not _send(self._client, ready):
                 break
-        _shut(self._client)
+        shut(self._client)
 
     def _suffer(
         self, fault: Fault, message: bytes, sender: socket.socket, receiver: socket.socket
@@ -268,10 +241,3 @@ def _send(connection: socket.socket, data: bytes) -> bool:
     except OSError:
         return False
     return True
-
-
-def _shut(connection: socket.socket) -> None:
-    try:
-        connection.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass

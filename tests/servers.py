@@ -9,14 +9,14 @@ import socket
 import subprocess
 import threading
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import fakeredis
 import redis
 from fakeredis import TcpFakeServer
 from fakeredis._clients._tcp_server import TCPFakeRequestHandler
 
+from tests.listener import Listener
 from tests.polling import eventually
 
 __all__ = ["BlackHole", "FakeServer", "RealServer", "free_port", "redis_server_path"]
@@ -176,36 +176,8 @@ class RealServer(Server):
         self.start()
 
 
-class BlackHole:
+class BlackHole(Listener):
     """A listener that accepts connections and never answers."""
 
-    def __init__(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self.port: int = self._listener.getsockname()[1]
-        self.address = f"127.0.0.1:{self.port}"
-        self._held: list[socket.socket] = []
-        self._thread = threading.Thread(target=self._accept)
-        self._thread.start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            self._held.append(connection)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._thread.join()
-        for connection in self._held:
-            connection.close()
+    def serve(self, connection: socket.socket) -> None:
+        """Say nothing."""

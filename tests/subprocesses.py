@@ -8,7 +8,32 @@ import textwrap
 import time
 from dataclasses import dataclass
 
-__all__ = ["Ended", "run", "start"]
+__all__ = ["FORKING", "Ended", "run", "start"]
+
+FORKING = """
+import os, sys, traceback, warnings
+
+warnings.filterwarnings("ignore", ".*fork.*", DeprecationWarning)
+
+def in_child(work):
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            work()
+            status = 0
+        except BaseException:
+            import traceback
+            traceback.print_exc()
+        finally:
+            sys.stderr.flush()
+            os._exit(status)
+    return child
+
+def wait_for(child):
+    assert os.waitpid(child, 0)[1] == 0
+"""
+"""For scripts that fork: what a child does, and that it ended well."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from redember import AsyncRedisBackend
 from tests.polling import eventually
 from tests.reliability.program import Figures, Program
 from tests.servers import BlackHole
+from tests.subprocesses import FORKING
 from tests.subprocesses import run as run_script
 from tests.topologies import Node, free_ports
 
@@ -46,9 +47,10 @@ for number in range(int(sys.argv[3])):
 print(longest)
 """
 
-FORKED = """
+FORKED = (
+    FORKING
+    + """
 import asyncio, os, sys, threading, time, warnings
-warnings.filterwarnings("ignore", ".*fork.*", DeprecationWarning)
 from redember import AsyncRedisBackend, RedisBackend
 
 address, forks = sys.argv[1], int(sys.argv[2])
@@ -78,18 +80,7 @@ def child(number):
 
 def fork(number):
     began = time.monotonic()
-    pid = os.fork()
-    if pid == 0:
-        status = 1
-        try:
-            child(number)
-            status = 0
-        except BaseException:
-            import traceback
-            traceback.print_exc()
-        finally:
-            sys.stderr.flush()
-            os._exit(status)
+    pid = in_child(lambda: child(number))
     while True:
         done, status = os.waitpid(pid, os.WNOHANG)
         if done:
@@ -115,6 +106,7 @@ for thread in threads:
 assert sum(name.startswith("child-") for name in backend.list()) == forks
 print(longest)
 """
+)
 
 
 def run(directory: Path, short: bool) -> Figures:

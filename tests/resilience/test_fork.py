@@ -5,32 +5,15 @@ from __future__ import annotations
 import pytest
 
 from tests.servers import RealServer
-from tests.subprocesses import run
+from tests.subprocesses import FORKING, run
 
-BEGIN = """
+BEGIN = (
+    FORKING
+    + """
 import asyncio, os, sys, threading, time, warnings
-warnings.filterwarnings("ignore", ".*fork.*", DeprecationWarning)
 from redember import AsyncFileBackend, AsyncRedisBackend, FileBackend, RedisBackend
 
 address = sys.argv[1]
-
-def in_child(work):
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            work()
-            status = 0
-        except BaseException:
-            import traceback
-            traceback.print_exc()
-        finally:
-            sys.stderr.flush()
-            os._exit(status)
-    return child
-
-def wait_for(child):
-    assert os.waitpid(child, 0)[1] == 0
 
 def check(backend, name):
     for number in range(40):
@@ -38,6 +21,7 @@ def check(backend, name):
         assert backend.count(name) == number + 1
     assert backend.load(name) == [{"n": number} for number in range(40)]
 """
+)
 
 
 def test_a_child_works_and_so_does_its_parent(own_server: RealServer) -> None:
@@ -188,7 +172,6 @@ def test_multiprocessing_works(own_server: RealServer, method: str, tmp_path: ob
         file.write(
             """
 import multiprocessing, sys, warnings
-warnings.filterwarnings("ignore", ".*fork.*", DeprecationWarning)
 from redember import RedisBackend
 
 backend = RedisBackend(sys.argv[1])

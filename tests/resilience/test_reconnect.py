@@ -7,12 +7,13 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Self
+from typing import Any
 
 import pytest
 
 from redember import RedisBackend
 from redember.errors import AuthFailedError, BackendError, UnavailableError
+from tests.listener import Listener
 from tests.resilience.conftest import Calls
 from tests.servers import RealServer
 from tests.talk import talk, text_of_size, user
@@ -186,42 +187,25 @@ def test_a_server_that_went_away_is_an_error_and_no_crash(
     backend.append("m", talk(1))
 
 
-class Rude:
-    """A listener that treats each connection as it was told, and counts them."""
+class Rude(Listener):
+    """A listener that answers once, if at all, and hangs up."""
 
     def __init__(self, answer: bytes) -> None:
         self._answer = answer
-        self.connections = 0
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
-        self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
-        self._thread = threading.Thread(target=self._accept)
-        self._thread.start()
+        super().__init__()
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
+    def serve(self, connection: socket.socket) -> None:
+        """Say the one thing."""
+        with connection:
+            if not self._answer:
                 return
-            self.connections += 1
-            with connection:
-                if not self._answer:
-                    continue
-                try:
-                    connection.settimeout(0.2)
-                    connection.recv(1 << 16)
-                    connection.sendall(self._answer)
-                    connection.recv(1 << 16)
-                except OSError:
-                    pass
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._thread.join()
+            try:
+                connection.settimeout(0.2)
+                connection.recv(1 << 16)
+                connection.sendall(self._answer)
+                connection.recv(1 << 16)
+            except OSError:
+                pass
 
 
 def test_a_server_that_hangs_up_is_not_stormed(connect: Calls) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import socket
-import threading
-from types import TracebackType
-from typing import Self
+
+from tests.listener import Listener, shut
 
 __all__ = ["Relay"]
 
 
-class Relay:
+class Relay(Listener):
     """Stands between clients and a server, and can stop passing on what the server says.
 
     Attributes:
@@ -20,34 +19,19 @@ class Relay:
 
     def __init__(self, port: int) -> None:
         self._target = port
-        self._sockets: list[socket.socket] = []
-        self._threads: list[threading.Thread] = []
         self.allowance: int | None = None
-        self.connections = 0
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
-        self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
-        self._spawn(self._accept)
+        super().__init__()
 
-    def _spawn(self, work: object, *arguments: object) -> None:
-        thread = threading.Thread(target=work, args=arguments)  # type: ignore[arg-type]
-        self._threads.append(thread)
-        thread.start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            try:
-                server = socket.create_connection(("127.0.0.1", self._target))
-            except OSError:
-                client.close()
-                continue
-            self._sockets += [client, server]
-            self._spawn(self._carry, client, server, False)
-            self._spawn(self._carry, server, client, True)
+    def serve(self, connection: socket.socket) -> None:
+        """Carry what is said, in both directions."""
+        try:
+            server = socket.create_connection(("127.0.0.1", self._target))
+        except OSError:
+            connection.close()
+            return
+        self.hold(server)
+        self.spawn(self._carry, connection, server, False)
+        self.spawn(self._carry, server, connection, True)
 
     def _carry(self, source: socket.socket, sink: socket.socket, counted: bool) -> None:
         try:
@@ -58,34 +42,5 @@ class Relay:
                 sink.sendall(data)
         except OSError:
             pass
-        _shut(source)
-        _shut(sink)
-
-    def cut(self) -> None:
-        """Break every connection."""
-        for one in self._sockets:
-            _shut(one)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        _shut(self._listener)
-        self._listener.close()
-        self.cut()
-        for thread in self._threads:
-            thread.join()
-        for one in self._sockets:
-            one.close()
-
-
-def _shut(one: socket.socket) -> None:
-    try:
-        one.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass
+        shut(source)
+        shut(sink)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 from redis.crc import key_slot
@@ -18,19 +15,13 @@ from redember.errors import (
     RedemberError,
     UnavailableError,
 )
+from tests.listener import Listener
+from tests.polling import timed
 from tests.proxy import split
 from tests.servers import BlackHole, RealServer
 from tests.talk import text_of_size
 from tests.topologies import Cluster, free_ports
 from tests.topology.conftest import Connect
-
-
-@contextmanager
-def timed(within: float) -> Iterator[None]:
-    began = time.monotonic()
-    yield
-    took = time.monotonic() - began
-    assert took < within, f"{took:.2f} s"
 
 
 def test_memories_are_spread_and_listed_whole(connect_anyhow: Connect, cluster: Cluster) -> None:
@@ -123,75 +114,52 @@ def test_a_cluster_has_one_database(cluster: Cluster) -> None:
             made()
 
 
-class Roundabout:
-    """Claims every slot for itself, and sends every key on to the other one."""
+class Roundabout(Listener):
+    """A node that claims every slot for itself, and sends every key on to another node."""
 
     def __init__(self, *, ask: bool) -> None:
         self._word = "ASK" if ask else "MOVED"
-        self._listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
-        self.ports = [listener.getsockname()[1] for listener in self._listeners]
-        self._open: list[socket.socket] = []
+        self.other = self
         self.requests = 0
-        self._threads = [threading.Thread(target=self._accept, args=(at,)) for at in range(2)]
-        for thread in self._threads:
-            thread.start()
+        super().__init__()
 
-    def _accept(self, at: int) -> None:
-        while True:
-            try:
-                connection, _ = self._listeners[at].accept()
-            except OSError:
-                return
-            self._open.append(connection)
-            thread = threading.Thread(target=self._serve, args=(connection, at))
-            self._threads.append(thread)
-            thread.start()
+    def serve(self, connection: socket.socket) -> None:
+        """Talk to it in a thread of its own."""
+        self.spawn(self._talk, connection)
 
-    def _serve(self, connection: socket.socket, at: int) -> None:
+    def _talk(self, connection: socket.socket) -> None:
         rest = b""
         try:
             while data := connection.recv(1 << 16):
                 whole, rest = split(rest + data)
                 for request in whole:
-                    connection.sendall(self._answer(request, at))
+                    connection.sendall(self._answer(request))
         except OSError:
             return
 
-    def _answer(self, request: bytes, at: int) -> bytes:
+    def _answer(self, request: bytes) -> bytes:
         if b"PING" in request:
             return b"+PONG\r\n"
         if b"SLOTS" in request:
-            node = b"*2\r\n$9\r\n127.0.0.1\r\n:%d\r\n" % self.ports[0]
+            node = b"*2\r\n$9\r\n127.0.0.1\r\n:%d\r\n" % self.port
             return b"*1\r\n*3\r\n:0\r\n:16383\r\n" + node
         if b"ASKING" in request:
             return b"+OK\r\n"
         self.requests += 1
-        return f"-{self._word} 7 127.0.0.1:{self.ports[1 - at]}\r\n".encode()
-
-    def close(self) -> None:
-        for one in [*self._listeners, *self._open]:
-            try:
-                one.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-            one.close()
-        for thread in self._threads:
-            thread.join()
+        return f"-{self._word} 7 {self.other.address}\r\n".encode()
 
 
 @pytest.mark.parametrize("ask", [False, True])
 def test_nodes_that_send_a_request_round_end_with_the_deadline(connect: Connect, ask: bool) -> None:
-    roundabout = Roundabout(ask=ask)
-    try:
-        backend = connect(f"redis+cluster://127.0.0.1:{roundabout.ports[0]}", timeout=0.8)
+    with Roundabout(ask=ask) as one, Roundabout(ask=ask) as other:
+        one.other, other.other = other, one
+        backend = connect(f"redis+cluster://{one.address}", timeout=0.8)
         with timed(1.3), pytest.raises(BackendError) as caught:
             backend.append("m", [{"n": 1}])
         # Unless time was up between a request and its answer.
         if isinstance(caught.value, UnavailableError):
             assert "do not agree" in str(caught.value)
-        assert roundabout.requests < 60
-    finally:
-        roundabout.close()
+        assert one.requests + other.requests < 60
 
 
 def test_a_clusterdown_is_waited_out(connect: Connect, cluster: Cluster) -> None:

@@ -11,13 +11,14 @@ import pytest
 
 from redember import RedisBackend
 from tests.polling import eventually
-from tests.subprocesses import run
+from tests.subprocesses import FORKING, run
 from tests.topologies import Cluster, Sentinels
 from tests.topology.conftest import Connect
 
-FORKS = """
+FORKS = (
+    FORKING
+    + """
 import asyncio, os, sys, threading, time, warnings
-warnings.filterwarnings("ignore", ".*fork.*", DeprecationWarning)
 from redember import AsyncRedisBackend, RedisBackend
 
 url, prefix = sys.argv[1:]
@@ -30,25 +31,8 @@ def scouts():
         except OSError:
             pass
     return names.count("redember-scout")
-
-def in_child(work):
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            work()
-            status = 0
-        except BaseException:
-            import traceback
-            traceback.print_exc()
-        finally:
-            sys.stderr.flush()
-            os._exit(status)
-    return child
-
-def wait_for(child):
-    assert os.waitpid(child, 0)[1] == 0
 """
+)
 
 
 def scouts() -> int:

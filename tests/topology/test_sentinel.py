@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from redember import AsyncRedisBackend, Client, RedisBackend
 from redember.errors import ServerReplyError, UnavailableError
+from tests.polling import timed
 from tests.servers import BlackHole
 from tests.topologies import Sentinels, free_ports
 from tests.topology.conftest import Connect
 
 HELD_UP = 0.6  # half a second more than without trouble, and what a busy machine takes
-
-
-@contextmanager
-def timed(within: float) -> Iterator[None]:
-    began = time.monotonic()
-    yield
-    took = time.monotonic() - began
-    assert took < within, f"{took:.2f} s"
 
 
 def test_memories_are_kept_on_the_primary(connect_anyhow: Connect, sentinels: Sentinels) -> None:

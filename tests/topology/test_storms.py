@@ -6,13 +6,12 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
 from redember import AsyncRedisBackend, RedisBackend
 from redember.errors import BackendError
+from tests.listener import Listener
 from tests.polling import eventually
 from tests.proxy import split
 from tests.servers import RealServer, free_port
@@ -22,47 +21,25 @@ SECONDS = 1.5
 AT_MOST = 40  # connections a second: one in 100 ms, each with a probe, and those of the beginning
 
 
-class Door:
-    """A listener that closes what it accepts, or answers the greeting first, and counts."""
+class Door(Listener):
+    """A listener that closes what it accepts, or answers the greeting first."""
 
     def __init__(self, *, greets: bool) -> None:
         self._greets = greets
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
-        self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
-        self.accepted = 0
-        self._thread = threading.Thread(target=self._accept)
-        self._thread.start()
+        super().__init__()
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
+    def serve(self, connection: socket.socket) -> None:
+        """Show it out."""
+        with connection:
+            if not self._greets:
                 return
-            self.accepted += 1
-            if self._greets:
-                connection.settimeout(1)
-                try:
-                    if split(connection.recv(1 << 16))[0]:
-                        connection.sendall(b"+PONG\r\n")
-                        connection.recv(1 << 16)
-                except OSError:
-                    pass
-            connection.close()
-
-    def close(self) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._thread.join()
-
-
-@contextmanager
-def door(*, greets: bool) -> Iterator[Door]:
-    one = Door(greets=greets)
-    try:
-        yield one
-    finally:
-        one.close()
+            connection.settimeout(1)
+            try:
+                if split(connection.recv(1 << 16))[0]:
+                    connection.sendall(b"+PONG\r\n")
+                    connection.recv(1 << 16)
+            except OSError:
+                pass
 
 
 def storm_of_threads(url: str) -> float:
@@ -102,9 +79,9 @@ def storm_of_tasks(url: str) -> float:
     ids=["closes", "greets", "cluster"],
 )
 def test_a_server_in_trouble_sees_few_connections(form: str, storm: object, greets: bool) -> None:
-    with door(greets=greets) as one:
+    with Door(greets=greets) as one:
         took = storm(form.format(one.address))  # type: ignore[operator]
-        rate = one.accepted / took
+        rate = one.connections / took
         assert rate < AT_MOST * (2 if "cluster" in form else 1), f"{rate:.0f} a second"
         assert took < SECONDS + 1.5
 
