@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use crate::call::Interrupt;
 use crate::client::Client;
@@ -10,7 +11,7 @@ use crate::exchange::Exchange;
 use crate::file::FileStore;
 use crate::in_memory::InMemoryStore;
 use crate::keyspace::MemoryId;
-use crate::store::{Answer, RedisStore, Scan, Verb};
+use crate::store::{Answer, Ask, RedisStore, Scan, Verb};
 use crate::transport::closed;
 
 /// One place and the state of being closed.
@@ -37,49 +38,55 @@ impl Backend {
         Arc::new(Self { place, closed: AtomicBool::new(false) })
     }
 
-    /// Runs a verb on the calling thread.
+    /// Runs a verb, or a batch of verbs, on the calling thread.
     ///
     /// # Errors
     /// Whatever ends the call without an answer; see [`ErrorKind`].
-    pub fn run(&self, verb: Verb, interrupt: Interrupt) -> Result<Answer> {
-        let (operation, memory) = (verb.name(), verb.memory().cloned());
-        let name = || memory.as_ref().map(MemoryId::as_str);
-        self.apply(verb, interrupt).map_err(|error| error.of_call(operation, name()))
+    pub fn run(&self, ask: Ask, interrupt: Interrupt) -> Result<Answer> {
+        let names = Names::of(&ask);
+        names.put(self.apply(ask, interrupt))
     }
 
-    fn apply(&self, verb: Verb, interrupt: Interrupt) -> Result<Answer> {
+    fn apply(&self, ask: Ask, interrupt: Interrupt) -> Result<Answer> {
         self.check_open()?;
-        match &self.place {
-            Place::Redis(client, store) => {
-                client.check_open()?;
-                client.run(store, verb, interrupt)
+        match (&self.place, ask) {
+            (Place::Redis(client, store), ask) => match ask {
+                Ask::One(verb) => client.run(store, verb, interrupt),
+                Ask::Many(batch) => client.run_all(store, batch, interrupt).map(Answer::Many),
+            },
+            (Place::Files(store), Ask::One(verb)) => store.apply(verb, interrupt),
+            (Place::Files(store), Ask::Many(batch)) => {
+                store.apply_all(batch, interrupt).map(Answer::Many)
             }
-            Place::Files(store) => store.apply(verb, interrupt),
-            Place::Memory(store) => store.apply(verb, interrupt),
+            (Place::Memory(store), Ask::One(verb)) => store.apply(verb, interrupt),
+            (Place::Memory(store), Ask::Many(batch)) => {
+                let verbs = batch.verbs.into_iter();
+                Ok(Answer::Many(verbs.map(|verb| store.apply(verb, interrupt)).collect()))
+            }
         }
     }
 
-    /// Runs a verb on the tokio runtime that polls the future; files on its blocking threads.
+    /// Runs a verb, or a batch of verbs, on the tokio runtime that polls the future; files on its
+    /// blocking threads.
     ///
     /// # Errors
     /// Whatever ends the call without an answer; see [`ErrorKind`].
-    pub async fn run_async(self: Arc<Self>, verb: Verb) -> Result<Answer> {
-        let (operation, memory) = (verb.name(), verb.memory().cloned());
-        let name = || memory.as_ref().map(MemoryId::as_str);
-        self.apply_async(verb).await.map_err(|error| error.of_call(operation, name()))
+    pub async fn run_async(self: Arc<Self>, ask: Ask) -> Result<Answer> {
+        let names = Names::of(&ask);
+        names.put(self.apply_async(ask).await)
     }
 
-    async fn apply_async(self: Arc<Self>, verb: Verb) -> Result<Answer> {
+    async fn apply_async(self: Arc<Self>, ask: Ask) -> Result<Answer> {
         self.check_open()?;
         match &self.place {
-            Place::Redis(client, store) => {
-                client.check_open()?;
-                client.run_async(store, verb).await
-            }
-            Place::Memory(store) => store.apply(verb, || false),
+            Place::Redis(client, store) => match ask {
+                Ask::One(verb) => client.run_async(store, verb).await,
+                Ask::Many(batch) => client.run_all_async(store, batch).await.map(Answer::Many),
+            },
+            Place::Memory(_) => self.apply(ask, || false),
             Place::Files(_) => {
                 let backend = self.clone();
-                let run = move || backend.apply(verb, || false);
+                let run = move || backend.apply(ask, || false);
                 tokio::task::spawn_blocking(run).await.unwrap_or_else(|_| Err(ended()))
             }
         }
@@ -89,18 +96,15 @@ impl Backend {
     ///
     /// # Errors
     /// What can be told without asking a server; that this is no place on a server.
-    pub fn exchange(&self, verb: Verb) -> Result<Exchange> {
-        let (operation, memory) = (verb.name(), verb.memory().cloned());
+    pub fn exchange(&self, verb: Verb, started: Instant) -> Result<Exchange> {
+        let name = Name::of(&verb);
         let begin = || match &self.place {
-            Place::Redis(client, store) => client.exchange(store, verb),
+            Place::Redis(client, store) => client.exchange(store, verb, started),
             Place::Files(_) | Place::Memory(_) => {
                 Err(Error::invalid("only memories on a Redis server have requests to send"))
             }
         };
-        self.check_open().and_then(|()| begin()).map_err(|error| {
-            let memory = memory.as_ref().map(MemoryId::as_str);
-            error.of_call(operation, memory)
-        })
+        self.check_open().and_then(|()| begin()).map_err(|error| name.put(error))
     }
 
     /// Refuses every later call. A Redis client is left open: others may be using it.
@@ -123,8 +127,63 @@ impl Backend {
         }
     }
 
-    fn check_open(&self) -> Result<()> {
-        if self.closed.load(Ordering::Acquire) { Err(closed()) } else { Ok(()) }
+    /// Fails if the backend was closed.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Closed`].
+    pub fn check_open(&self) -> Result<()> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(closed());
+        }
+        match &self.place {
+            Place::Redis(client, _) => client.check_open(),
+            Place::Files(_) | Place::Memory(_) => Ok(()),
+        }
+    }
+}
+
+/// What an error says of the call that it ended: which verb, and on which memory.
+struct Name {
+    operation: &'static str,
+    memory: Option<MemoryId>,
+}
+
+/// The name of a call, and those of its parts if it is a batch.
+struct Names {
+    whole: Name,
+    parts: Vec<Name>,
+}
+
+impl Name {
+    fn of(verb: &Verb) -> Self {
+        Self { operation: verb.name(), memory: verb.memory().cloned() }
+    }
+
+    fn put(&self, error: Error) -> Error {
+        error.of_call(self.operation, self.memory.as_ref().map(MemoryId::as_str))
+    }
+}
+
+impl Names {
+    fn of(ask: &Ask) -> Self {
+        match ask {
+            Ask::One(verb) => Self { whole: Name::of(verb), parts: Vec::new() },
+            Ask::Many(batch) => Self {
+                whole: Name { operation: batch.operation, memory: None },
+                parts: batch.verbs.iter().map(Name::of).collect(),
+            },
+        }
+    }
+
+    fn put(self, outcome: Result<Answer>) -> Result<Answer> {
+        match outcome {
+            Ok(Answer::Many(answers)) => {
+                let named =
+                    |(name, answer): (Name, Result<Answer>)| answer.map_err(|it| name.put(it));
+                Ok(Answer::Many(self.parts.into_iter().zip(answers).map(named).collect()))
+            }
+            outcome => outcome.map_err(|error| self.whole.put(error)),
+        }
     }
 }
 

@@ -53,6 +53,30 @@ impl Failure {
     }
 }
 
+/// How an attempt is to be made, after those that were before it.
+#[derive(Debug, Clone, Copy)]
+pub struct Manner {
+    /// How scripts are named.
+    pub form: Form,
+    silences: u32,
+}
+
+impl Manner {
+    /// Returns how long to bear a server's silence: twice as long after each silence, since a
+    /// request may simply take a busy server so long.
+    pub fn patience(self, first: Duration) -> Duration {
+        first.saturating_mul(1 << self.silences.min(6))
+    }
+
+    /// Returns how to make an attempt that is one of several calls.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let text = self.form == Form::Source || other.form == Form::Source;
+        let form = if text { Form::Source } else { Form::Digest };
+        Self { form, silences: self.silences.max(other.silences) }
+    }
+}
+
 /// A call on its way.
 #[derive(Debug)]
 pub struct Call {
@@ -74,7 +98,11 @@ pub struct Call {
 impl Call {
     /// Begins a call that ends, one way or the other, within `timeout`.
     pub fn begin(operation: &'static str, timeout: Duration) -> Self {
-        let started = Instant::now();
+        Self::begin_at(operation, Instant::now(), timeout)
+    }
+
+    /// Begins a call whose time has been running since `started`.
+    pub fn begin_at(operation: &'static str, started: Instant, timeout: Duration) -> Self {
         Self {
             operation,
             started,
@@ -100,10 +128,9 @@ impl Call {
         if self.tries > 1 { Form::Source } else { Form::Digest }
     }
 
-    /// Returns how long to bear a server's silence in this attempt: twice as long after each
-    /// silence, since a request may simply take a busy server so long.
-    pub fn patience(&self, first: Duration) -> Duration {
-        first.saturating_mul(1 << self.silences.min(6))
+    /// Returns how this attempt is to be made.
+    pub fn manner(&self) -> Manner {
+        Manner { form: self.form(), silences: self.silences }
     }
 
     /// Counts an attempt.
@@ -241,7 +268,7 @@ mod tests {
             (Failure { timed_out: true, ..failure(true, Retry::Later) }, 4),
         ] {
             call.after(&failure, false, || None).unwrap();
-            assert_eq!(call.patience(PATIENCE), Duration::from_secs(seconds));
+            assert_eq!(call.manner().patience(PATIENCE), Duration::from_secs(seconds));
         }
     }
 

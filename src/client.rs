@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 
@@ -10,8 +11,8 @@ use crate::error::Result;
 use crate::exchange::Exchange;
 use crate::options::{ClientOptions, Login};
 use crate::plan::Plan;
-use crate::store::{Answer, RedisStore, Verb, Writer};
-use crate::transport::{Servers, Settings, Status, blocking, closed, multiplexed};
+use crate::store::{Answer, Batch, RedisStore, Verb, Writer};
+use crate::transport::{Calls, Servers, Settings, Status, blocking, closed, multiplexed};
 
 /// A client of a server, a cluster, or what sentinels watch. Opens nothing until a call needs it.
 ///
@@ -89,14 +90,65 @@ impl Client {
         multiplexed::drive(plan.as_mut(), &process.servers, &mut call).await
     }
 
+    /// Runs a batch of verbs of `store` on the calling thread; returns the answer to each.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Interrupted`](crate::error::ErrorKind::Interrupted).
+    pub fn run_all(
+        &self,
+        store: &RedisStore,
+        batch: Batch,
+        interrupt: Interrupt,
+    ) -> Result<Vec<Result<Answer>>> {
+        let (process, started) = (self.process(), batch.started());
+        let mut calls = Calls::default();
+        for turn in batch.turns() {
+            self.begin_all(&process, store, turn, started, &mut calls);
+            blocking::drive_all(&mut calls, &process.servers, interrupt)?;
+        }
+        Ok(calls.into_answers())
+    }
+
+    /// Runs a batch of verbs of `store` on the tokio runtime that polls the future.
+    ///
+    /// # Errors
+    /// As for [`run_all`](Self::run_all).
+    pub async fn run_all_async(
+        &self,
+        store: &RedisStore,
+        batch: Batch,
+    ) -> Result<Vec<Result<Answer>>> {
+        let (process, started) = (self.process(), batch.started());
+        let mut calls = Calls::default();
+        for turn in batch.turns() {
+            self.begin_all(&process, store, turn, started, &mut calls);
+            multiplexed::drive_all(&mut calls, &process.servers).await?;
+        }
+        Ok(calls.into_answers())
+    }
+
+    /// Begins the calls of one turn of a batch.
+    fn begin_all(
+        &self,
+        process: &Process,
+        store: &RedisStore,
+        turn: Vec<(usize, Verb)>,
+        started: Instant,
+        calls: &mut Calls,
+    ) {
+        for (place, verb) in turn {
+            calls.add(place, self.begin_at(started, process, store, verb));
+        }
+    }
+
     /// Begins a call of a verb of `store` whose requests somebody else sends, one command at a time.
     ///
     /// # Errors
     /// What can be told without asking a server.
-    pub fn exchange(&self, store: &RedisStore, verb: Verb) -> Result<Exchange> {
+    pub fn exchange(&self, store: &RedisStore, verb: Verb, started: Instant) -> Result<Exchange> {
         let memory = verb.memory().cloned();
         let store = store.clone().without_transactions();
-        let (call, plan) = self.begin(&self.process(), &store, verb)?;
+        let (call, plan) = self.begin_at(started, &self.process(), &store, verb)?;
         Ok(Exchange::new(call, plan, memory))
     }
 
@@ -107,7 +159,18 @@ impl Client {
         store: &RedisStore,
         verb: Verb,
     ) -> Result<(Call, Box<dyn Plan>)> {
-        let call = Call::begin(verb.name(), self.options().timeout);
+        self.begin_at(Instant::now(), process, store, verb)
+    }
+
+    /// Begins a call whose time has been running since `started`.
+    fn begin_at(
+        &self,
+        started: Instant,
+        process: &Process,
+        store: &RedisStore,
+        verb: Verb,
+    ) -> Result<(Call, Box<dyn Plan>)> {
+        let call = Call::begin_at(verb.name(), started, self.options().timeout);
         let plan = process.writer().and_then(|writer| store.plan(verb, writer));
         match plan {
             Ok(plan) => Ok((call, plan)),

@@ -50,8 +50,45 @@ impl Command {
         }
     }
 
+    /// Returns how many bytes its arguments take on the wire, about.
+    fn size(&self) -> usize {
+        let mut size = 16;
+        self.for_each_part(Form::Digest, |part| size += part.len() + 16);
+        size
+    }
+
     fn is_script(&self) -> bool {
         matches!(self, Self::Script { .. })
+    }
+}
+
+/// How each of the commands that travel together names its script.
+///
+/// Of several with the same script only the first one takes the text along: from then on the server
+/// knows it.
+#[derive(Debug)]
+pub(crate) struct Forms {
+    form: Form,
+    told: Vec<&'static Script>,
+}
+
+impl Forms {
+    pub(crate) fn new(form: Form) -> Self {
+        Self { form, told: Vec::new() }
+    }
+
+    /// Returns how the next command names its script.
+    pub(crate) fn of(&mut self, command: &Command) -> Form {
+        match command {
+            Command::Script { script, .. } if self.form == Form::Source => {
+                if self.told.iter().any(|told| std::ptr::eq(*told, *script)) {
+                    return Form::Digest;
+                }
+                self.told.push(script);
+                Form::Source
+            }
+            _ => Form::Digest,
+        }
     }
 }
 
@@ -108,6 +145,11 @@ impl Request {
                 *reply = answer;
             }
         }
+    }
+
+    /// Returns how many bytes it takes on the wire, about; scripts by their digest.
+    pub(crate) fn size(&self) -> usize {
+        self.commands.iter().map(Command::size).sum()
     }
 
     /// Returns the key that all its commands with a key are about.
@@ -380,6 +422,23 @@ mod tests {
         let replies = (0..8).map(Reply::Integer).collect();
         let left = [1, 3, 4, 5, 7].map(Reply::Integer);
         assert_eq!(asking.without_asking(replies), left);
+    }
+
+    #[test]
+    fn the_text_of_a_script_goes_once() {
+        let script =
+            |script: &'static Script| Command::Script { script, key: "k".into(), args: Vec::new() };
+        let commands = [
+            script(&crate::script::SAVE),
+            script(&crate::script::POP),
+            script(&crate::script::SAVE),
+        ];
+        let forms = |form| {
+            let mut forms = Forms::new(form);
+            commands.each_ref().map(|command| forms.of(command))
+        };
+        assert_eq!(forms(Form::Source), [Form::Source, Form::Source, Form::Digest]);
+        assert_eq!(forms(Form::Digest), [Form::Digest; 3]);
     }
 
     #[test]

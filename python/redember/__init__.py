@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from redember._address import TlsOptions
     from redember._agent import Agent
     from redember._aio_agent import AsyncAgent
+    from redember._batch import BatchResult
     from redember._chat import AsyncChatModel, ChatModel
     from redember._client import Client
     from redember._core import MemoryInfo, Message, Messages, WriteResult, __version__
@@ -34,6 +35,7 @@ __all__ = [
     "AsyncInMemoryBackend",
     "AsyncMemoryBackend",
     "AsyncRedisBackend",
+    "BatchResult",
     "ChatModel",
     "Client",
     "FileBackend",
@@ -59,6 +61,7 @@ _HOMES = {
     "_address": ("TlsOptions",),
     "_agent": ("Agent",),
     "_aio_agent": ("AsyncAgent",),
+    "_batch": ("BatchResult",),
     "_chat": ("AsyncChatModel", "ChatModel"),
     "_client": ("Client",),
     "_core": ("MemoryInfo", "Message", "Messages", "WriteResult", "__version__"),

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, Literal
 
+from redember._batch import BatchResult
 from redember._closing import AsyncClosing
-from redember._core import AsyncStore, MemoryInfo, Message, Messages, WriteResult, to_async
-from redember._options import Duration, seconds
+from redember._core import (
+    AsyncStore,
+    Batch,
+    MemoryInfo,
+    Message,
+    Messages,
+    WriteResult,
+    to_async,
+)
+from redember._options import Duration, given_ttl
 
 __all__ = ["AsyncVerbs"]
 
@@ -60,8 +69,7 @@ class AsyncVerbs(AsyncClosing):
             ConflictError: The memory is at another revision; nothing was written.
             OutcomeUnknownError: The reply was lost and retries could not settle the outcome.
         """
-        given = None if ttl == "setting" else (None if ttl is None else seconds("ttl", ttl),)
-        return await self._store.save(memory_id, messages, if_revision, given)
+        return await self._store.save(memory_id, messages, if_revision, given_ttl(ttl))
 
     async def append(
         self,
@@ -122,6 +130,79 @@ class AsyncVerbs(AsyncClosing):
             ConflictError: The memory is at another revision; it was not deleted.
         """
         return await self._store.delete(memory_id, if_revision)
+
+    async def save_many(
+        self,
+        items: Mapping[str, Iterable[Any]] | Iterable[tuple[str, Iterable[Any]]],
+        *,
+        ttl: Duration | Literal["setting"] | None = "setting",
+    ) -> BatchResult[WriteResult]:
+        """Do what `save` does for many memories, with few round trips.
+
+        One that fails keeps no other from being saved. All share the call's one deadline; items
+        are taken and sent some megabytes at a time.
+
+        Args:
+            items: A mapping of memory ids to messages, or pairs of both.
+            ttl: As in `save`, for all of them.
+
+        Returns:
+            A `WriteResult` for each item, in order, or the error that `save` would have raised.
+        """
+        return await self._many(self._store.save_many(items, given_ttl(ttl)))
+
+    async def append_many(
+        self,
+        items: Mapping[str, Iterable[Any]] | Iterable[tuple[str, Iterable[Any]]],
+        *,
+        idempotency_key: str | None = None,
+    ) -> BatchResult[WriteResult]:
+        """Do what `append` does for many memories, with few round trips.
+
+        One that fails keeps no other from being stored. Several appends to one memory are stored
+        in their order. All share the call's one deadline; items are taken and sent some megabytes
+        at a time.
+
+        Args:
+            items: A mapping of memory ids to messages, or pairs of both.
+            idempotency_key: Your own name for this call: repeated with the same items in the same
+                order, it stores what is missing. The key of item 7 is `f"{idempotency_key}[7]"`.
+
+        Returns:
+            A `WriteResult` for each item, in order, or the error that `append` would have raised;
+            `OutcomeUnknownError.op_id` makes a repetition of that one append safe.
+        """
+        return await self._many(self._store.append_many(items, idempotency_key))
+
+    async def load_many(self, memory_ids: Iterable[str]) -> BatchResult[Messages | None]:
+        """Do what `load` does for many memories, with few round trips.
+
+        Args:
+            memory_ids: Which memories.
+
+        Returns:
+            The conversation of each memory, in order; `None` where there is no such memory, or the
+            error that `load` would have raised.
+        """
+        return await self._many(self._store.load_many(memory_ids))
+
+    async def delete_many(self, memory_ids: Iterable[str]) -> BatchResult[bool]:
+        """Do what `delete` does for many memories, with few round trips.
+
+        Args:
+            memory_ids: Which memories.
+
+        Returns:
+            For each memory, in order, whether there was one, or the error that `delete` would have
+            raised.
+        """
+        return await self._many(self._store.delete_many(memory_ids))
+
+    async def _many(self, batch: Batch) -> BatchResult[Any]:
+        results: builtins.list[Any] = []
+        while (part := self._store.advance(batch)) is not None:
+            results += await part
+        return BatchResult.of(results, batch.refused())
 
     async def list(self) -> builtins.list[str]:
         """Return the ids of all memories, in no order, each once."""

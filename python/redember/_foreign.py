@@ -15,9 +15,9 @@ from types import FrameType
 from typing import Any, Final, Protocol, cast
 
 from redember._client import connections
-from redember._core import Exchange, ForeignStore, Store, to_foreign
+from redember._core import Exchange, Exchanges, ForeignStore, Store, to_foreign
 from redember._options import RedisOptions
-from redember.errors import InvalidArgumentError
+from redember.errors import InvalidArgumentError, RedemberError
 
 __all__ = ["Foreign", "RedisClient"]
 
@@ -105,14 +105,15 @@ class Foreign:
         _check(client, is_async=is_async)
         package = type(client).__module__.partition(".")[0]
         self.name = f"{package}.{type(client).__qualname__}"
-        self._drive = partial(_drive_async if is_async else _drive, client, self.name)
+        drives = (_drive_async, _drive_all_async) if is_async else (_drive, _drive_all)
+        self._drives = [partial(drive, client, self.name) for drive in drives]
         self.options = RedisOptions(cluster=_is_cluster(client))
         # Never opened. They have the deadline, and each process' name for its writes.
         self._core = connections(self.options)
 
     def adopt(self, store: Store) -> ForeignStore:
         """Return `store` on the client: its verbs answer, or return coroutines."""
-        return to_foreign(store, self._drive)
+        return to_foreign(store, *self._drives)
 
 
 def _check(client: object, *, is_async: bool) -> None:
@@ -155,6 +156,32 @@ async def _drive_async(client: Any, name: str, exchange: Exchange) -> Any:
             step = steps.send(await _awaited(step))
     except StopIteration:
         return exchange.answer()
+
+
+def _drive_all(client: Any, name: str, exchanges: Exchanges) -> list[Any]:
+    """Carry exchanges to their ends, one after the other; return the answer or error of each."""
+    answers: list[Any] = []
+    while True:
+        try:
+            exchange = exchanges.begin()
+            if exchange is None:
+                return answers
+            answers.append(_drive(client, name, exchange))
+        except RedemberError as error:
+            answers.append(error)
+
+
+async def _drive_all_async(client: Any, name: str, exchanges: Exchanges) -> list[Any]:
+    """Carry exchanges to their ends, one after the other; return the answer or error of each."""
+    answers: list[Any] = []
+    while True:
+        try:
+            exchange = exchanges.begin()
+            if exchange is None:
+                return answers
+            answers.append(await _drive_async(client, name, exchange))
+        except RedemberError as error:
+            answers.append(error)
 
 
 def _outcome(step: _Step) -> _Outcome:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Final, Self, SupportsIndex
+from typing import Any, Final, Literal, Self, SupportsIndex
 
 from redember._address import TlsOptions, read_servers
 from redember._checks import check_flag, check_text, check_whole
@@ -20,6 +20,7 @@ __all__ = [
     "RedisOptions",
     "check_layout",
     "check_options",
+    "given_ttl",
     "seconds",
     "store_settings",
 ]
@@ -72,6 +73,13 @@ def seconds(name: str, value: Duration) -> float:
             msg += "; for no limit pass None"
         raise InvalidArgumentError(msg)
     return float(span)
+
+
+def given_ttl(ttl: Duration | Literal["setting"] | None) -> tuple[float | None] | None:
+    """Return a call's own time to live in a tuple; `None` where the backend's setting counts."""
+    if ttl == "setting":
+        return None
+    return (None if ttl is None else seconds("ttl", ttl),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

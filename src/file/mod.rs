@@ -84,10 +84,10 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::call::Interrupt;
-use crate::error::{CallReport, ErrorKind, Result};
+use crate::error::{CallReport, Error, ErrorKind, Result};
 use crate::layout::Layout;
 use crate::messages::Limits;
-use crate::store::{Answer, Verb};
+use crate::store::{Answer, Batch, Verb};
 
 use directory::Directory;
 use lock::Patience;
@@ -146,6 +146,23 @@ impl FileStore {
                 let elapsed = started.elapsed();
                 error.in_call(CallReport { operation, attempts: 1, elapsed, timed_out })
             })
+    }
+
+    /// Applies the verbs of a batch, one after the other; blocks.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Interrupted`].
+    pub fn apply_all(&self, batch: Batch, interrupt: Interrupt) -> Result<Vec<Result<Answer>>> {
+        let apply = |verb| {
+            if interrupt() {
+                return Err(Error::new(ErrorKind::Interrupted, "interrupted"));
+            }
+            match self.apply(verb, interrupt) {
+                Err(error) if *error.kind() == ErrorKind::Interrupted => Err(error),
+                answer => Ok(answer),
+            }
+        };
+        batch.verbs.into_iter().map(apply).collect()
     }
 
     /// Takes what there is to tell people: which file had an unfinished write cut off, and how

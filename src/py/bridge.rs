@@ -23,8 +23,8 @@ use tokio::runtime::{Builder, Runtime};
 use super::login::LoginSource;
 use super::{error, results};
 use crate::backend::Backend;
-use crate::error::{ErrorKind, Result};
-use crate::store::{Answer, Verb};
+use crate::error::Result;
+use crate::store::{Answer, Ask, mended};
 use crate::wake::Wake;
 
 thread_local! {
@@ -39,23 +39,25 @@ pub(super) struct Handle {
     pub(super) login: Option<Arc<LoginSource>>,
 }
 
-/// Runs `verb` on the calling thread, detached from the interpreter; Ctrl-C ends it.
+/// Runs what is asked on the calling thread, detached from the interpreter; Ctrl-C ends it.
 pub(super) fn wait<'py>(
     py: Python<'py>,
     Handle { backend, login }: &Handle,
-    verb: Verb,
+    ask: impl Into<Ask>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let run = |verb| py.detach(|| backend.run(verb, interrupted));
+    let ask = ask.into();
+    let run = |ask| py.detach(|| backend.run(ask, interrupted));
     let answer = match login {
-        None => run(verb),
+        None => run(ask),
         Some(login) => {
             let used = login.current(py)?;
-            match run(verb.clone()) {
-                Err(failure) if *failure.kind() == ErrorKind::AuthFailed => {
+            let answer = run(ask.clone());
+            match ask.refused(&answer) {
+                None => answer,
+                Some(again) => {
                     login.after(py, used)?;
-                    run(verb)
+                    mended(answer, run(again))
                 }
-                answer => answer,
             }
         }
     };
@@ -65,21 +67,23 @@ pub(super) fn wait<'py>(
         .and_then(|answer| results::to_python(py, answer))
 }
 
-/// Runs `verb` on the runtime; returns a future of the running event loop.
+/// Runs what is asked on the runtime; returns a future of the running event loop.
 pub(super) fn awaitable<'py>(
     py: Python<'py>,
     Handle { backend, login }: &Handle,
-    verb: Verb,
+    ask: impl Into<Ask>,
 ) -> PyResult<Bound<'py, PyAny>> {
+    let ask = ask.into();
     let event_loop = running_loop(py)?;
     let port = port(py, &event_loop)?;
     let future = event_loop.call_method0(intern!(py, "create_future"))?;
     let mut again = None;
     if let Some(login) = login {
-        again = Some(Again { used: login.current(py)?, login: login.clone(), verb: verb.clone() });
+        again = Some(Again { used: login.current(py)?, login: login.clone(), ask: ask.clone() });
     }
-    let expected = Expected { future: future.clone().unbind(), backend: backend.clone(), again };
-    port.get().send(expected, verb)?;
+    let (backend, first) = (backend.clone(), None);
+    let expected = Expected { future: future.clone().unbind(), backend, again, first };
+    port.get().send(expected, ask)?;
     Ok(future)
 }
 
@@ -123,6 +127,8 @@ struct Expected {
     future: Py<PyAny>,
     backend: Arc<Backend>,
     again: Option<Again>,
+    /// What the first try came to, where this is the second.
+    first: Option<Result<Answer>>,
 }
 
 /// What to try once more, should the password have changed.
@@ -131,7 +137,7 @@ struct Again {
     login: Arc<LoginSource>,
     /// The number of the login that the server may refuse.
     used: u64,
-    verb: Verb,
+    ask: Ask,
 }
 
 /// The part of a [`Port`] that the runtime's thread sees: it holds nothing of Python's.
@@ -166,9 +172,9 @@ impl Port {
         Ok(Self { mailbox: Arc::new(mailbox), expected: Mutex::default(), next: AtomicU64::new(0) })
     }
 
-    /// Has the runtime run a verb whose answer is expected here.
-    fn send(&self, expected: Expected, verb: Verb) -> PyResult<()> {
-        let call = expected.backend.clone().run_async(verb);
+    /// Has the runtime run what is asked; the answer is expected here.
+    fn send(&self, expected: Expected, ask: Ask) -> PyResult<()> {
+        let call = expected.backend.clone().run_async(ask);
         // Relaxed: tickets only have to differ.
         let ticket = self.next.fetch_add(1, Ordering::Relaxed);
         lock(&self.expected).insert(ticket, expected);
@@ -179,21 +185,25 @@ impl Port {
 
     fn hand_out(&self, py: Python<'_>, ticket: u64, answer: Result<Answer>) -> PyResult<()> {
         let expected = lock(&self.expected).remove(&ticket);
-        let Some(Expected { future, backend, again }) = expected else { return Ok(()) };
+        let Some(Expected { future, backend, again, first }) = expected else { return Ok(()) };
         let future = future.bind(py);
         // A cancelled future wants no answer.
         if !future.call_method0(intern!(py, "done"))?.is_truthy()? {
-            let refused =
-                matches!(&answer, Err(failure) if *failure.kind() == ErrorKind::AuthFailed);
-            let answer = match again.filter(|_| refused) {
-                None => answer.map_err(|failure| error::exception(py, &failure)),
-                Some(Again { login, used, verb }) => {
-                    if let Err(raised) = login.after(py, used) {
-                        Err(raised)
-                    } else {
-                        let future = future.clone().unbind();
-                        return self.send(Expected { future, backend, again: None }, verb);
-                    }
+            let refused = again.and_then(|Again { login, used, ask }| {
+                ask.refused(&answer).map(|ask| (login.after(py, used), ask))
+            });
+            let answer = match refused {
+                None => {
+                    let answer = match first {
+                        None => answer,
+                        Some(first) => mended(first, answer),
+                    };
+                    answer.map_err(|failure| error::exception(py, &failure))
+                }
+                Some((Err(raised), _)) => Err(raised),
+                Some((Ok(_), ask)) => {
+                    let (future, first) = (future.clone().unbind(), Some(answer));
+                    return self.send(Expected { future, backend, again: None, first }, ask);
                 }
             };
             match answer.and_then(|answer| results::to_python(py, answer)) {

@@ -1,6 +1,7 @@
 //! The verbs on a client of the caller's own, which Python code asks for each command.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use bytes::Bytes;
 use pyo3::exceptions::{PyBaseException, PyTypeError};
@@ -19,7 +20,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::exchange::Exchange;
 use crate::messages::Limits;
 use crate::plan::{Reply, Route, ServerError};
-use crate::store::Verb;
+use crate::store::{Ask, Verb};
 
 /// The verbs, driven by a function of Python's: blocking or coroutines, as that function is.
 #[pyclass(frozen, module = "redember._core")]
@@ -34,23 +35,58 @@ pub(super) struct ForeignStore {
 pub(super) struct Errand {
     pub(super) backend: Arc<Backend>,
     drive: Py<PyAny>,
+    drive_all: Py<PyAny>,
 }
 
-/// Returns the same store with verbs that call `drive` with an exchange.
+/// Returns the same store with verbs that call `drive` with an exchange, or `drive_all` with many.
 #[pyfunction]
-pub(super) fn to_foreign(store: &Store, drive: Py<PyAny>) -> ForeignStore {
+pub(super) fn to_foreign(store: &Store, drive: Py<PyAny>, drive_all: Py<PyAny>) -> ForeignStore {
     let backend = store.place.backend.clone();
-    ForeignStore { place: Errand { backend, drive }, limits: store.limits }
+    ForeignStore { place: Errand { backend, drive, drive_all }, limits: store.limits }
 }
 
-/// Has Python run `verb`; returns what it returns, an answer or a coroutine.
+/// Has Python run what is asked; returns what it returns, an answer or a coroutine.
 pub(super) fn run<'py>(
     py: Python<'py>,
-    Errand { backend, drive }: &Errand,
-    verb: Verb,
+    Errand { backend, drive, drive_all }: &Errand,
+    ask: impl Into<Ask>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let exchange = backend.exchange(verb).map_err(|error| exception(py, &error))?;
-    drive.bind(py).call1((PyExchange(Mutex::new(exchange)),))
+    match ask.into() {
+        Ask::One(verb) => drive.bind(py).call1((exchange(py, backend, verb, Instant::now())?,)),
+        Ask::Many(batch) => {
+            let (backend, started) = (backend.clone(), batch.started());
+            let verbs = Mutex::new(batch.verbs.into_iter());
+            drive_all.bind(py).call1((PyExchanges { backend, started, verbs },))
+        }
+    }
+}
+
+fn exchange(
+    py: Python<'_>,
+    backend: &Backend,
+    verb: Verb,
+    started: Instant,
+) -> PyResult<PyExchange> {
+    let exchange = backend.exchange(verb, started).map_err(|error| exception(py, &error))?;
+    Ok(PyExchange(Mutex::new(exchange)))
+}
+
+/// Many calls, each to be begun when the one before it is over.
+#[pyclass(frozen, name = "Exchanges", module = "redember._core")]
+#[derive(Debug)]
+pub(super) struct PyExchanges {
+    backend: Arc<Backend>,
+    started: Instant,
+    verbs: Mutex<std::vec::IntoIter<Verb>>,
+}
+
+#[pymethods]
+impl PyExchanges {
+    /// Begins the next call; `None` after the last one.
+    fn begin(&self, py: Python<'_>) -> PyResult<Option<PyExchange>> {
+        let verb = self.verbs.lock().unwrap_or_else(PoisonError::into_inner).next();
+        verb.map(|verb| exchange(py, &self.backend, verb, self.started)).transpose()
+    }
 }
 
 /// One call on its way.

@@ -1,5 +1,6 @@
 //! `redember._core`: the extension module. Registration only.
 
+mod batch;
 mod bridge;
 mod decode;
 mod document;
@@ -21,9 +22,11 @@ mod _core {
     use pyo3::prelude::*;
 
     #[pymodule_export]
+    use super::batch::PyBatch;
+    #[pymodule_export]
     use super::document::{from_document, to_document};
     #[pymodule_export]
-    use super::foreign::{ForeignStore, PyExchange, to_foreign};
+    use super::foreign::{ForeignStore, PyExchange, PyExchanges, to_foreign};
     #[pymodule_export]
     use super::message::PyMessage;
     #[pymodule_export]

@@ -6,7 +6,9 @@ use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
+use super::error::exception;
 use super::messages::PyMessages;
+use crate::error::Result;
 use crate::store::{Answer, Info, Written};
 
 /// What a write did.
@@ -106,5 +108,13 @@ pub(super) fn to_python(py: Python<'_>, answer: Answer) -> PyResult<Bound<'_, Py
         Answer::Written(written) => WriteResult::from(written).into_bound_py_any(py),
         Answer::Info(info) => info.map(MemoryInfo::from).into_bound_py_any(py),
         Answer::Page(ids) => ids.into_bound_py_any(py),
+        Answer::Many(answers) => {
+            let each = |answer: Result<Answer>| match answer {
+                Ok(answer) => to_python(py, answer),
+                Err(error) => Ok(exception(py, &error).into_value(py).into_bound(py).into_any()),
+            };
+            let answers = answers.into_iter().map(each).collect::<PyResult<Vec<_>>>()?;
+            answers.into_bound_py_any(py)
+        }
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
+use super::batch::{Kind, PyBatch};
 use super::bridge::{self, Handle};
 use super::encode;
 use super::error::exception;
@@ -23,7 +24,7 @@ use crate::messages::Limits;
 use crate::options::{
     ClientOptions, Durability, Endpoint, Login, Protocol, Secret, TlsOptions, Topology,
 };
-use crate::store::{Lease, Mode, RedisStore, Scan, StoreOptions, Ttl, Verb, Write};
+use crate::store::{Lease, Mode, RedisStore, Scan, StoreOptions, Ttl, Verb, Write, check_key};
 
 /// Connections to servers.
 #[pyclass(frozen, name = "Client", module = "redember._core")]
@@ -347,6 +348,52 @@ macro_rules! verbs {
                 $drive(py, &self.place, Verb::Lease(lease))
             }
 
+            fn load_many(
+                &self,
+                py: Python<'_>,
+                memory_ids: &Bound<'_, PyAny>,
+            ) -> PyResult<PyBatch> {
+                begin(py, &self.place.backend, Kind::Load, memory_ids, self.limits)
+            }
+
+            fn delete_many(
+                &self,
+                py: Python<'_>,
+                memory_ids: &Bound<'_, PyAny>,
+            ) -> PyResult<PyBatch> {
+                begin(py, &self.place.backend, Kind::Delete, memory_ids, self.limits)
+            }
+
+            fn save_many(
+                &self,
+                py: Python<'_>,
+                items: &Bound<'_, PyAny>,
+                ttl: Option<(Option<f64>,)>,
+            ) -> PyResult<PyBatch> {
+                let kind = Kind::Save(given_ttl(py, ttl)?);
+                begin(py, &self.place.backend, kind, items, self.limits)
+            }
+
+            fn append_many(
+                &self,
+                py: Python<'_>,
+                items: &Bound<'_, PyAny>,
+                idempotency_key: Option<&Bound<'_, PyAny>>,
+            ) -> PyResult<PyBatch> {
+                let key = key(idempotency_key)?;
+                checked(py, key.as_deref().map_or(Ok(()), check_key))?;
+                begin(py, &self.place.backend, Kind::Append(key), items, self.limits)
+            }
+
+            fn advance<'py>(
+                &self,
+                py: Python<'py>,
+                batch: &PyBatch,
+            ) -> PyResult<Option<Bound<'py, PyAny>>> {
+                let part = batch.next(py)?;
+                part.map(|part| $drive(py, &self.place, part)).transpose()
+            }
+
             fn page<'py>(&self, py: Python<'py>, listing: &Listing) -> PyResult<Bound<'py, PyAny>> {
                 $drive(py, &self.place, Verb::Page(listing.0.clone()))
             }
@@ -374,7 +421,19 @@ fn checked<T>(py: Python<'_>, result: Result<T>) -> PyResult<T> {
     result.map_err(|error| exception(py, &error))
 }
 
-fn id(value: &Bound<'_, PyAny>) -> PyResult<MemoryId> {
+/// Begins a call about many memories.
+fn begin(
+    py: Python<'_>,
+    backend: &Backend,
+    kind: Kind,
+    items: &Bound<'_, PyAny>,
+    limits: Limits,
+) -> PyResult<PyBatch> {
+    checked(py, backend.check_open().map_err(|error| error.of_call(kind.name(), None)))?;
+    PyBatch::new(kind, items, limits)
+}
+
+pub(super) fn id(value: &Bound<'_, PyAny>) -> PyResult<MemoryId> {
     checked(value.py(), MemoryId::new(text("memory ID", value)?))
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::error::Result;
 use crate::message::Message;
 use crate::messages::Messages;
 
@@ -24,6 +25,8 @@ pub enum Answer {
     Info(Option<Info>),
     /// To a page of `list`; `None` after the last page.
     Page(Option<Vec<String>>),
+    /// To a batch: the answer to each of its verbs, in order.
+    Many(Vec<Result<Self>>),
 }
 
 /// What a write did.

@@ -4,6 +4,7 @@
 //! transport drive that; the file store and the in-memory store apply it at once.
 
 mod answer;
+mod batch;
 mod delete;
 mod detect;
 mod document;
@@ -21,12 +22,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use answer::{Answer, Info, Written};
+pub use batch::{Ask, Batch, mended};
 pub(crate) use detect::other_layout;
 pub use lease::Lease;
 pub(crate) use ledger::{Key, Keyed, Ledger, MAX_KEYS};
 pub use list::Scan;
 pub(crate) use redis_store::check_write;
-pub use redis_store::{RedisStore, StoreOptions};
+pub use redis_store::{RedisStore, StoreOptions, check_key};
 pub(crate) use write::conflict;
 pub use writer::{Lane, Writer};
 

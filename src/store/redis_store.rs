@@ -184,10 +184,19 @@ pub(super) fn command(
 /// Checks a write against the limits, before anything is sent or stored.
 pub(crate) fn check_write(write: &Write, limits: Limits) -> Result<()> {
     check_size(&write.messages, limits)?;
-    if write.idempotency_key.as_ref().is_some_and(String::is_empty) {
+    write.idempotency_key.as_deref().map_or(Ok(()), check_key)?;
+    debug_assert!(write.mode == Mode::Append || write.idempotency_key.is_none());
+    Ok(())
+}
+
+/// Checks a caller's idempotency key.
+///
+/// # Errors
+/// [`ErrorKind::InvalidArgument`] if it is empty.
+pub fn check_key(key: &str) -> Result<()> {
+    if key.is_empty() {
         return Err(Error::invalid("idempotency_key cannot be empty; leave it out for none"));
     }
-    debug_assert!(write.mode == Mode::Append || write.idempotency_key.is_none());
     Ok(())
 }
 

@@ -3,15 +3,18 @@
 //! No runtime and no thread: a call is one write and one read on a socket of the pool, which is as
 //! fast as the kernel allows, survives a fork, and lets Ctrl-C through.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::address::Bounds;
+use super::calls::Calls;
 use super::durability::Durable;
 use super::server::Server;
 use super::servers::{Servers, Target};
+use super::visit::visit_all;
 use super::{GLANCE, closed, gone, is_demoted, labelled, settled, stream, transient_failure};
-use crate::call::{Call, Failure, Interrupt, PATIENCE, Retry};
+use crate::call::{Call, Failure, Interrupt, Manner, PATIENCE, Retry};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{Plan, Reply, Request, Step};
 use crate::store::Answer;
@@ -33,6 +36,37 @@ pub(crate) fn drive(
             Step::Again => call.next_request(),
         }
     }
+}
+
+/// Drives many plans to their ends.
+///
+/// # Errors
+/// That the caller wants out.
+pub(crate) fn drive_all(
+    calls: &mut Calls,
+    servers: &Arc<Servers>,
+    interrupt: Interrupt,
+) -> Result<()> {
+    while let Some((deadline, request)) = calls.waiting() {
+        if servers.is_closed() {
+            calls.close();
+            break;
+        }
+        let since = Instant::now();
+        let bounds = Bounds { deadline, patience: PATIENCE, interrupt };
+        // It says where one request goes, or why not; by then it is known where the others go.
+        if let Err(failure) = find(request, servers, bounds)
+            && *failure.error.kind() == ErrorKind::Interrupted
+        {
+            return Err(failure.error);
+        }
+        let shares = calls.begin_round(servers, since);
+        visit_all(calls, servers, shares, bounds);
+        let pause = calls.end_round()?;
+        stream::pause(pause, interrupt)
+            .map_err(|_| Error::new(ErrorKind::Interrupted, "interrupted"))?;
+    }
+    Ok(())
 }
 
 /// Sends the plan's request until it is answered.
@@ -129,24 +163,28 @@ fn exchange(
     bounds: Bounds,
 ) -> Result<Vec<Reply>, Failure> {
     let bounds = Bounds { patience: server.patience(), ..bounds };
-    let durable = Durable::new(request, server, bounds.deadline);
-    let replies = exchange_on(durable.request(), server, call, bounds);
+    let durable = Durable::new(Cow::Borrowed(request), server, bounds.deadline);
+    let replies = exchange_on(durable.request(), server, call.manner(), bounds);
     servers.note(server, &replies);
-    replies.map(|replies| durable.take(replies, server, call))
+    let mut replies = replies?;
+    if let Some(enough) = durable.take(&mut replies, server) {
+        call.note_replicas(enough.err());
+    }
+    Ok(replies)
 }
 
 fn exchange_on(
     request: &Request,
     server: &Server,
-    call: &Call,
+    manner: Manner,
     bounds: Bounds,
 ) -> Result<Vec<Reply>, Failure> {
     let pool = &server.pool;
     let mut lease = pool.lease(bounds)?;
     let Some(connection) = lease.connection() else { return Ok(Vec::new()) };
     // A new connection has just shown that the server is there: now its silence may mean work.
-    let bounds = Bounds { patience: call.patience(bounds.patience), ..bounds };
-    let replies = connection.exchange(&server.address, request, call.form(), bounds);
+    let bounds = Bounds { patience: manner.patience(bounds.patience), ..bounds };
+    let replies = connection.exchange(&server.address, request, manner.form, bounds);
     match &replies {
         // A primary that has become a replica: the next connection may find the new one.
         Ok(replies) if is_demoted(replies) => pool.drop_idle(),

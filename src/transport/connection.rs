@@ -16,7 +16,7 @@ use super::tls;
 use crate::call::{Failure, Retry};
 use crate::error::{Error, ErrorKind};
 use crate::options::Protocol;
-use crate::plan::{Command, Reply, Request};
+use crate::plan::{Command, Forms, Reply, Request};
 use crate::refusal::{is_transient, refused};
 use crate::script::Form;
 
@@ -76,20 +76,47 @@ impl Connection {
         form: Form,
         bounds: Bounds,
     ) -> Result<Vec<Reply>, Failure> {
-        self.stream.get_mut().set_bounds(bounds);
-        let all: Vec<usize> = (0..request.commands.len()).collect();
-        let mut replies = Vec::with_capacity(all.len());
-        let every = request.commands.iter();
-        self.round_trip(address, every, form, &mut replies)?;
+        let mut replies = Vec::with_capacity(request.commands.len());
+        self.send(address, request, form, bounds)?;
+        self.receive(address, request.commands.len(), bounds, &mut replies)?;
         let unknown = request.unknown_scripts(&replies);
         if !unknown.is_empty() {
             let scripts = unknown.iter().filter_map(|&at| request.commands.get(at));
             let mut answers = Vec::with_capacity(unknown.len());
-            self.round_trip(address, scripts, Form::Source, &mut answers)?;
+            self.write(address, scripts, Form::Source)?;
+            self.receive(address, unknown.len(), bounds, &mut answers)?;
             Request::fill_in(&mut replies, &unknown, answers);
         }
-        self.proven = true;
         Ok(replies)
+    }
+
+    /// Sends a request whose replies are to be [received](Self::receive).
+    pub(super) fn send(
+        &mut self,
+        address: &Address,
+        request: &Request,
+        form: Form,
+        bounds: Bounds,
+    ) -> Result<(), Failure> {
+        self.stream.get_mut().set_bounds(bounds);
+        self.write(address, request.commands.iter(), form)
+    }
+
+    /// Reads as many replies; those that came before a failure are there.
+    pub(super) fn receive(
+        &mut self,
+        address: &Address,
+        count: usize,
+        bounds: Bounds,
+        replies: &mut Vec<Reply>,
+    ) -> Result<(), Failure> {
+        self.stream.get_mut().set_bounds(bounds);
+        for _ in 0..count {
+            let reply = read_reply(&mut self.stream);
+            replies.push(reply.map_err(|error| self.lost(address, &error))?);
+        }
+        self.proven = true;
+        Ok(())
     }
 
     /// Reads what a server sends without being asked.
@@ -112,27 +139,27 @@ impl Connection {
         !self.stream.buffer().is_empty()
     }
 
-    fn round_trip<'a>(
+    fn write<'a>(
         &mut self,
         address: &Address,
-        commands: impl Iterator<Item = &'a Command> + Clone,
+        commands: impl Iterator<Item = &'a Command>,
         form: Form,
-        replies: &mut Vec<Reply>,
     ) -> Result<(), Failure> {
         self.out.clear();
-        commands.clone().for_each(|command| pack(&mut self.out, command, form));
-        // A connection from the pool may have been closed by the server while it lay idle.
-        let retry = if self.proven { Retry::AtOnce } else { Retry::Later };
-        let lost = |error| failure(address, "lost the connection to", &error, true, retry);
+        let mut forms = Forms::new(form);
+        commands.for_each(|command| pack(&mut self.out, command, forms.of(command)));
         let stream = self.stream.get_mut();
         if let Err(error) = stream.write_all(&self.out).and_then(|()| stream.flush()) {
-            return Err(self.last_words(address).unwrap_or_else(|| lost(error)));
+            return Err(self.last_words(address).unwrap_or_else(|| self.lost(address, &error)));
         }
         self.out.shrink_to(KEPT_WRITE_BUFFER);
-        for _ in commands {
-            replies.push(read_reply(&mut self.stream).map_err(lost)?);
-        }
         Ok(())
+    }
+
+    fn lost(&self, address: &Address, error: &io::Error) -> Failure {
+        // A connection from the pool may have been closed by the server while it lay idle.
+        let retry = if self.proven { Retry::AtOnce } else { Retry::Later };
+        failure(address, "lost the connection to", error, true, retry)
     }
 
     /// Returns why a TLS server has closed the connection, if it said so before it did.

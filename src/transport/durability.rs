@@ -10,8 +10,7 @@ use bytes::Bytes;
 
 use super::confirming::Confirmed;
 use super::server::Server;
-use crate::call::Call;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Result};
 use crate::options::Durability;
 use crate::plan::{Command, Reply, Request};
 use crate::refusal::refused;
@@ -35,7 +34,7 @@ pub(super) struct Durable<'a> {
 }
 
 impl<'a> Durable<'a> {
-    pub(super) fn new(request: &'a Request, server: &Server, deadline: Instant) -> Self {
+    pub(super) fn new(mut request: Cow<'a, Request>, server: &Server, deadline: Instant) -> Self {
         let durability = server.address.settings.options.durability;
         let left = deadline.saturating_duration_since(Instant::now());
         let (replicas, time) = match durability {
@@ -44,46 +43,44 @@ impl<'a> Durable<'a> {
             Durability::Confirmed | Durability::Ack => (0, Duration::ZERO),
         };
         if replicas == 0 || !request.writes {
-            return Self { request: Cow::Borrowed(request), asked: None };
+            return Self { request, asked: None };
         }
-        let mut request = request.clone();
-        request.commands.push(Command::plain([
+        request.to_mut().commands.push(Command::plain([
             Bytes::from_static(b"WAIT"),
             replicas.to_string().into(),
             time.as_millis().max(1).to_string().into(),
         ]));
-        Self { request: Cow::Owned(request), asked: Some(durability) }
+        Self { request, asked: Some(durability) }
+    }
+
+    /// Returns whether replicas are asked.
+    pub(super) fn is_asked(&self) -> bool {
+        self.asked.is_some()
     }
 
     pub(super) fn request(&self) -> &Request {
         &self.request
     }
 
-    /// Takes the reply to `WAIT` off; the call, or the server, remembers what it says.
-    pub(super) fn take(
-        &self,
-        mut replies: Vec<Reply>,
-        server: &Server,
-        call: &mut Call,
-    ) -> Vec<Reply> {
-        let Some(asked) = self.asked else { return replies };
+    /// Takes the reply to `WAIT` off. Returns whether enough replicas have what was written, where
+    /// that matters to the caller; otherwise the server remembers it.
+    pub(super) fn take(&self, replies: &mut Vec<Reply>, server: &Server) -> Option<Result<()>> {
+        let asked = self.asked?;
         let (have, refusal) = match replies.pop() {
             Some(Reply::Integer(have)) => (u32::try_from(have).unwrap_or_default(), None),
             Some(Reply::Error(error)) => (0, Some(refused(&error))),
             _ => (0, None),
         };
-        match asked {
-            Durability::Replicated(wanted) => {
-                let short = have < wanted;
-                call.note_replicas(short.then(|| shortage(wanted, have, refusal.as_ref())));
-            }
-            _ => server.replicas.note(match refusal {
-                Some(_) => Confirmed::Refused,
-                None if have == 0 => Confirmed::No,
-                None => Confirmed::Yes,
-            }),
+        if let Durability::Replicated(wanted) = asked {
+            let shortage = || Err(shortage(wanted, have, refusal.as_ref()));
+            return Some(if have < wanted { shortage() } else { Ok(()) });
         }
-        replies
+        server.replicas.note(match refusal {
+            Some(_) => Confirmed::Refused,
+            None if have == 0 => Confirmed::No,
+            None => Confirmed::Yes,
+        });
+        None
     }
 }
 

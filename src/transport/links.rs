@@ -22,9 +22,9 @@ use super::gate::{Gate, Turn};
 use super::multiplexed::patiently;
 use super::screen::Pulse;
 use super::{is_demoted, retired};
-use crate::call::{Call, Failure, Retry};
+use crate::call::{Failure, Manner, Retry};
 use crate::error::plain;
-use crate::plan::{Command, Reply, Request, ServerError};
+use crate::plan::{Command, Forms, Reply, Request, ServerError};
 use crate::script::Form;
 
 const CONNECTIONS: usize = 2;
@@ -89,7 +89,7 @@ impl Links {
     pub(super) async fn exchange(
         &self,
         request: &Request,
-        call: &Call,
+        manner: Manner,
         bounds: Bounds,
     ) -> Result<Vec<Reply>, Failure> {
         // Relaxed: any spread over the connections will do.
@@ -97,9 +97,9 @@ impl Links {
         let Some(slot) = self.slots.get(turn) else { return Ok(Vec::new()) };
         let link = self.link(slot, bounds).await?;
         let (mut connection, pulse) = (link.connection.clone(), &link.pulse);
-        let replies = exchange(&mut connection, request, call.form());
+        let replies = exchange(&mut connection, request, manner.form);
         // A new connection has just shown that the server is there: now its silence may mean work.
-        let bounds = Bounds { patience: call.patience(bounds.patience), ..bounds };
+        let bounds = Bounds { patience: manner.patience(bounds.patience), ..bounds };
         let failed = |error: &io::Error, retry| {
             slot.drop_link(&link);
             Err(failure(&self.address, "lost the connection to", error, true, retry))
@@ -192,9 +192,10 @@ async fn send<'a>(
     form: Form,
 ) -> Result<Vec<Reply>, RedisError> {
     let mut pipeline = Pipeline::new();
+    let mut forms = Forms::new(form);
     for command in commands {
         let mut packed = Cmd::new();
-        command.for_each_part(form, |part| {
+        command.for_each_part(forms.of(command), |part| {
             packed.arg(part.as_ref());
         });
         pipeline.add_command(packed);

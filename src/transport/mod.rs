@@ -6,6 +6,7 @@
 
 mod address;
 pub(crate) mod blocking;
+mod calls;
 mod confirming;
 mod connection;
 mod dial;
@@ -24,6 +25,7 @@ mod servers;
 mod slots;
 mod stream;
 mod tls;
+mod visit;
 
 use std::time::Duration;
 
@@ -36,6 +38,7 @@ use crate::refusal::{is_transient, refused};
 use crate::store::Answer;
 
 pub(crate) use address::Settings;
+pub(crate) use calls::Calls;
 pub(crate) use servers::Servers;
 
 use address::Address;

@@ -95,6 +95,7 @@ def test_both_have_the_same_words(kind: str, name: str) -> None:
 
 
 IO = {
+    "load_many", "save_many", "append_many", "delete_many",
     "load", "save", "append", "tail", "pop", "delete", "list", "exists", "count", "info", "touch",
     "hold_lease", "release_lease",
     "ping", "close",

@@ -1,0 +1,155 @@
+//! Many verbs in one call: each has an answer of its own, and one deadline holds for all.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use super::{Answer, Verb};
+use crate::error::{ErrorKind, Result};
+use crate::keyspace::MemoryId;
+
+/// What is asked of a store in one call.
+#[derive(Debug, Clone)]
+pub enum Ask {
+    /// One verb.
+    One(Verb),
+    /// Many; the answer is [`Answer::Many`].
+    Many(Batch),
+}
+
+/// Verbs of one kind, each about one memory.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// The call's name as callers know it, such as `save_many`.
+    pub operation: &'static str,
+    /// The verbs, in order.
+    pub verbs: Vec<Verb>,
+    /// How much of the call's time other parts of it have taken.
+    pub spent: Duration,
+}
+
+impl From<Verb> for Ask {
+    fn from(verb: Verb) -> Self {
+        Self::One(verb)
+    }
+}
+
+impl From<Batch> for Ask {
+    fn from(batch: Batch) -> Self {
+        Self::Many(batch)
+    }
+}
+
+impl Batch {
+    /// Returns when its time began to run, as if it had been under way without a pause.
+    pub fn started(&self) -> Instant {
+        let now = Instant::now();
+        now.checked_sub(self.spent).unwrap_or(now)
+    }
+
+    /// Returns the verbs, with their places, in turns: each turn is to be over before the next one
+    /// begins.
+    ///
+    /// Writes to one memory are in different turns, in their order: were they on their way at once,
+    /// one that has to be sent again would come after those that follow it.
+    pub(crate) fn turns(self) -> Vec<Vec<(usize, Verb)>> {
+        let mut turns: Vec<Vec<(usize, Verb)>> = Vec::new();
+        let mut writes: HashMap<MemoryId, usize> = HashMap::with_capacity(self.verbs.len());
+        for (place, verb) in self.verbs.into_iter().enumerate() {
+            let turn = match (&verb, verb.memory()) {
+                (Verb::Write(_) | Verb::Delete(..), Some(id)) => {
+                    let next = writes.entry(id.clone()).or_insert(0);
+                    *next += 1;
+                    *next - 1
+                }
+                _ => 0,
+            };
+            match turns.get_mut(turn) {
+                Some(turn) => turn.push((place, verb)),
+                None => turns.push(vec![(place, verb)]),
+            }
+        }
+        turns
+    }
+}
+
+impl Ask {
+    /// Returns what the server refused for its login's sake, to be asked once more, if anything was.
+    #[must_use]
+    pub fn refused(self, outcome: &Result<Answer>) -> Option<Self> {
+        match (self, outcome) {
+            (Self::Many(batch), Ok(Answer::Many(answers))) => {
+                let verbs: Vec<Verb> = (batch.verbs.into_iter().zip(answers))
+                    .filter(|(_, answer)| is_refused(answer))
+                    .map(|(verb, _)| verb)
+                    .collect();
+                (!verbs.is_empty()).then_some(Self::Many(Batch { verbs, ..batch }))
+            }
+            (ask, outcome) => is_refused(outcome).then_some(ask),
+        }
+    }
+}
+
+/// Puts the outcome of what was asked once more in the place of what was refused the first time.
+///
+/// # Errors
+/// What the second call ended with.
+pub fn mended(first: Result<Answer>, second: Result<Answer>) -> Result<Answer> {
+    match (first, second) {
+        (Ok(Answer::Many(mut answers)), Ok(Answer::Many(again))) => {
+            let refused = answers.iter_mut().filter(|answer| is_refused(answer));
+            refused.zip(again).for_each(|(answer, again)| *answer = again);
+            Ok(Answer::Many(answers))
+        }
+        (_, second) => second,
+    }
+}
+
+fn is_refused(outcome: &Result<Answer>) -> bool {
+    matches!(outcome, Err(error) if *error.kind() == ErrorKind::AuthFailed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+
+    fn id(name: &str) -> MemoryId {
+        MemoryId::new(name).unwrap()
+    }
+
+    fn batch(verbs: impl IntoIterator<Item = Verb>) -> Batch {
+        let verbs = verbs.into_iter().collect();
+        Batch { operation: "delete_many", verbs, spent: Duration::ZERO }
+    }
+
+    fn places(batch: Batch) -> Vec<Vec<usize>> {
+        let places = |turn: Vec<(usize, Verb)>| turn.into_iter().map(|(place, _)| place).collect();
+        batch.turns().into_iter().map(places).collect()
+    }
+
+    #[test]
+    fn writes_to_one_memory_take_turns_and_reads_need_not() {
+        let deletes = ["a", "a", "b", "a", "b"].map(|name| Verb::Delete(id(name), None));
+        assert_eq!(places(batch(deletes)), [vec![0, 2], vec![1, 4], vec![3]]);
+        let loads = ["a", "a", "b"].map(|name| Verb::Load(id(name)));
+        assert_eq!(places(batch(loads)), [vec![0, 1, 2]]);
+        assert!(places(batch([])).is_empty());
+    }
+
+    #[test]
+    fn only_what_was_refused_is_asked_again() {
+        let refused = || Err(Error::new(ErrorKind::AuthFailed, "no"));
+        let ask = Ask::from(batch(["a", "b", "c"].map(|name| Verb::Load(id(name)))));
+        let first = Ok(Answer::Many(vec![refused(), Ok(Answer::Count(1)), refused()]));
+        let Some(Ask::Many(again)) = ask.refused(&first) else { panic!("nothing to ask again") };
+        let names: Vec<_> = again.verbs.iter().filter_map(Verb::memory).collect();
+        assert_eq!(names, [&id("a"), &id("c")]);
+        let second = Ok(Answer::Many(vec![Ok(Answer::Count(2)), Ok(Answer::Count(3))]));
+        let Ok(Answer::Many(answers)) = mended(first, second) else { panic!("no answers") };
+        let counts = answers.into_iter().map(|answer| match answer {
+            Ok(Answer::Count(count)) => count,
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(counts.collect::<Vec<_>>(), [2, 1, 3]);
+    }
+}
