@@ -16,7 +16,7 @@ use redember::keyspace::{Keyspace, MemoryId};
 use redember::layout::Layout;
 use redember::messages::{Limits, Messages};
 use redember::options::{ClientOptions, Endpoint, Topology};
-use redember::store::{Answer, Mode, RedisStore, Scan, StoreOptions, Ttl, Verb, Write};
+use redember::store::{Answer, Batch, Mode, RedisStore, Scan, StoreOptions, Ttl, Verb, Write};
 
 use data::{SIZES, conversation};
 
@@ -86,17 +86,23 @@ impl Rig {
         id: &MemoryId,
         messages: &Messages,
     ) -> redember::error::Result<Answer> {
-        let (id, messages) = (id.clone(), messages.clone());
-        let write = Write {
-            id,
-            mode,
-            messages,
-            if_revision: None,
-            idempotency_key: None,
-            ttl: Ttl::Setting,
-        };
-        self.run(Verb::Write(write))
+        self.run(write(mode, id, messages))
     }
+
+    fn run_all(
+        &self,
+        operation: &'static str,
+        verbs: impl Iterator<Item = Verb>,
+    ) -> redember::error::Result<Vec<redember::error::Result<Answer>>> {
+        let batch = Batch { operation, verbs: verbs.collect(), spent: Duration::ZERO };
+        self.client.run_all(&self.store, batch, || false)
+    }
+}
+
+fn write(mode: Mode, id: &MemoryId, messages: &Messages) -> Verb {
+    let (id, messages) = (id.clone(), messages.clone());
+    let (if_revision, idempotency_key) = (None, None);
+    Verb::Write(Write { id, mode, messages, if_revision, idempotency_key, ttl: Ttl::Setting })
 }
 
 fn main() -> Outcome {
@@ -128,6 +134,16 @@ fn main() -> Outcome {
     for index in 0..1000 {
         rig.write(Mode::Save, &MemoryId::new(&format!("listed-{index}"))?, &turn)?;
     }
+    let ids = (0..1000).map(|index| MemoryId::new(&format!("listed-{index}")));
+    let ids = ids.collect::<redember::error::Result<Vec<_>>>()?;
+    let messages = conversation(20);
+    criterion.bench_function("batch/1000/save", |bencher| {
+        let save = |id| write(Mode::Save, id, &messages);
+        bencher.iter(|| rig.run_all("save_many", ids.iter().map(save)));
+    });
+    criterion.bench_function("batch/1000/load", |bencher| {
+        bencher.iter(|| rig.run_all("load_many", ids.iter().cloned().map(Verb::Load)));
+    });
     criterion.bench_function("scan_page/1000", |bencher| {
         bencher.iter(|| rig.run(Verb::Page(Scan::new(false))));
     });
