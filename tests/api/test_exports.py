@@ -32,7 +32,8 @@ def test_a_star_import_gives_exactly_those_names() -> None:
 
 def test_no_other_name_looks_public() -> None:
     public = {name for name in vars(redember) if not name.startswith("_")}
-    assert public - {"annotations"} == {n for n in redember.__all__ if not n.startswith("_")}
+    # Names are there once somebody has used them.
+    assert public - {"annotations"} <= {*redember.__all__}
 
 
 @pytest.mark.parametrize(
