@@ -30,8 +30,7 @@ impl PyMessage {
     }
 
     fn member<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let fields = self.0.fields().map_err(|failure| error::exception(py, &failure))?;
-        fields.get(name).map(|text| decode::value(py, text.get())).transpose()
+        decode::member(py, &self.0, name)
     }
 
     /// Returns a member that counts only when it is text.
@@ -214,7 +213,7 @@ impl PyMessage {
         let fields = self.0.fields().map_err(|failure| error::exception(py, &failure))?;
         let extra = PyDict::new(py);
         for (name, text) in fields.iter().filter(|(name, _)| !NAMED.contains(name)) {
-            extra.set_item(name, decode::value(py, text.get())?)?;
+            extra.set_item(name, decode::value(py, text.get().as_bytes())?)?;
         }
         Ok(extra)
     }
