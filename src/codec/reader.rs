@@ -320,7 +320,7 @@ mod tests {
 
     use super::*;
 
-    /// Builds what serde_json would build.
+    /// Builds what `serde_json` would build.
     fn read(text: &str) -> Result<Value> {
         let mut reader = Reader::new(text.as_bytes());
         let value = build(&mut reader)?;

@@ -137,7 +137,7 @@ impl<'py> Builder<'_, 'py> {
 }
 
 /// Makes text, which is checked to be UTF-8 here and nowhere else; the usual words are made once.
-fn string<'py>(py: Python<'py>, text: &[u8]) -> PyResult<Bound<'py, PyString>> {
+pub(super) fn string<'py>(py: Python<'py>, text: &[u8]) -> PyResult<Bound<'py, PyString>> {
     if let Some(word) = usual(py, text) {
         return Ok(word.clone());
     }

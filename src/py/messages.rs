@@ -10,8 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyList, PySlice, PyString, PyTuple, PyType};
 
 use super::message::{PyMessage, equals};
-use super::{decode, encode, error};
-use crate::error::Error;
+use super::{decode, encode};
 use crate::messages::{Limits, Messages};
 
 /// An argument that may be left out; `None` is a value like any other, and here a wrong one.
@@ -172,11 +171,7 @@ impl PyMessages {
 
     /// Return the conversation as one JSON array, spliced from the stored texts.
     fn to_json<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
-        let json = String::from_utf8(self.0.to_json()).map_err(|_| {
-            let failure = Error::corrupt("a stored message is not UTF-8");
-            error::exception(py, &failure)
-        })?;
-        Ok(PyString::new(py, &json))
+        decode::string(py, &self.0.to_json())
     }
 
     /// Return the index of the first message equal to `value`.
