@@ -92,7 +92,7 @@ impl PyMessages {
             let index = index.extract().map_err(|error: PyErr| {
                 if error.is_instance_of::<PyOverflowError>(py) { out_of_range() } else { error }
             })?;
-            return Ok(Bound::new(py, self.at(index)?)?.into_any());
+            return Ok(self.at(index)?.untracked(py)?.into_any());
         };
         let bounds = slice.indices(isize::try_from(self.0.len()).unwrap_or(isize::MAX))?;
         let start = bounds.start.unsigned_abs();
@@ -223,15 +223,16 @@ impl Iter {
         slf
     }
 
-    fn __next__(&self) -> Option<PyMessage> {
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyMessage>>> {
         // Relaxed: each step only needs a number of its own.
         let step = self.next.fetch_add(1, Ordering::Relaxed);
         let position = if self.forward {
             step
         } else {
-            self.messages.len().checked_sub(step.checked_add(1)?)?
+            self.messages.len().wrapping_sub(step.wrapping_add(1)) // beyond the end after the first
         };
-        self.messages.get(position).map(PyMessage::new)
+        let message = self.messages.get(position);
+        message.map(|message| PyMessage::new(message).untracked(py)).transpose()
     }
 
     fn __length_hint__(&self) -> usize {
