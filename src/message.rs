@@ -69,7 +69,7 @@ impl Message {
     /// # Errors
     /// [`ErrorKind::Corrupt`](crate::error::ErrorKind::Corrupt) if the text is no JSON object.
     pub fn fields(&self) -> Result<Fields<'_>> {
-        serde_json::from_str(self.as_str()?).map_err(|error| corrupt_json(&error))
+        serde_json::from_str(self.as_str()?).map_err(|error| corrupt_json(error.column()))
     }
 }
 
@@ -155,9 +155,11 @@ fn json_problem(error: &serde_json::Error) -> String {
     format!("{class} (column {})", error.column())
 }
 
-/// Makes the error for a stored message whose JSON cannot be read.
-pub fn corrupt_json(error: &serde_json::Error) -> Error {
-    Error::corrupt(format!("a stored message cannot be read: {}", json_problem(error)))
+/// Makes the error for a stored message whose JSON cannot be read: says where, never what is there.
+pub fn corrupt_json(column: usize) -> Error {
+    Error::corrupt(format!(
+        "a stored message cannot be read: the JSON is not well formed (column {column})"
+    ))
 }
 
 #[cfg(test)]

@@ -27,6 +27,9 @@ impl Default for Limits {
     }
 }
 
+/// What a message takes, or more: room for that many spans is made before they are counted.
+const TYPICAL_BYTES: usize = 128;
+
 /// Where one message lies: a segment, and a range of bytes in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Span {
@@ -52,23 +55,22 @@ impl Messages {
     /// # Errors
     /// [`ErrorKind::Corrupt`] with the index of the first line that is no object.
     pub fn from_lines(segments: Vec<Bytes>, skip: usize) -> Result<Self> {
-        let mut spans = Vec::with_capacity(segments.len() * 4);
+        let size: usize = segments.iter().map(Bytes::len).sum();
+        let mut spans = Vec::with_capacity(size / TYPICAL_BYTES + segments.len());
         for (number, segment) in segments.iter().enumerate() {
             let mut start = 0;
-            for newline in memchr::memchr_iter(b'\n', segment) {
-                spans.push(Span::new(number, start, newline)?);
-                start = newline + 1;
+            for end in memchr::memchr_iter(b'\n', segment).chain([segment.len()]) {
+                let line = segment.get(start..end).unwrap_or_default();
+                let is_object = matches!(line, [b'{', .., b'}']);
+                if !is_object && spans.len() >= skip {
+                    return Err(not_an_object(spans.len() - skip));
+                }
+                spans.push(Span::new(number, start, end)?);
+                start = end + 1;
             }
-            spans.push(Span::new(number, start, segment.len())?);
         }
         let range = skip.min(spans.len())..spans.len();
-        let messages = Self { segments: segments.into(), spans: spans.into(), range };
-        for (index, line) in messages.lines().enumerate() {
-            if !(line.starts_with(b"{") && line.ends_with(b"}")) {
-                return Err(not_an_object(index));
-            }
-        }
-        Ok(messages)
+        Ok(Self { segments: segments.into(), spans: spans.into(), range })
     }
 
     /// Takes messages that the codec wrote into one buffer, a newline between two of them.

@@ -1,9 +1,11 @@
 //! Writes compact JSON, one value at a time.
 //!
 //! Numbers go through `serde_json`; strings have a writer of their own, because nearly all bytes of
-//! a conversation are string content: it looks at eight bytes at a time for one that needs an
+//! a conversation are string content: it looks at many bytes at a time for one that needs an
 //! escape and copies the run before it in one piece. Its output is the same as `serde_json`'s,
 //! byte for byte (a property test in this file).
+
+use super::scan::position_of_special;
 
 /// The largest nesting of arrays and objects in one message; the message itself is level 1.
 pub const MAX_DEPTH: usize = 128;
@@ -30,15 +32,12 @@ pub fn depth(text: &[u8]) -> usize {
     deepest
 }
 
-const ONES: u64 = u64::from_ne_bytes([1; 8]);
-const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
-
 /// Appends `text` as a JSON string, quotes included.
 pub fn write_string(out: &mut Vec<u8>, text: &str) {
     out.reserve(text.len() + 2);
     out.push(b'"');
     let mut rest = text.as_bytes();
-    while let Some(at) = position_of_escape(rest) {
+    while let Some(at) = position_of_special(rest) {
         let (plain, tail) = rest.split_at(at);
         out.extend_from_slice(plain);
         let Some((&byte, after)) = tail.split_first() else { break };
@@ -69,38 +68,6 @@ fn write_number<T: serde::Serialize>(out: &mut Vec<u8>, value: &T) {
     // Writing to a Vec cannot fail, and numbers always serialise.
     let written = serde_json::to_writer(out, value);
     debug_assert!(written.is_ok());
-}
-
-/// Returns the index of the first byte that a JSON string cannot hold as it is.
-fn position_of_escape(bytes: &[u8]) -> Option<usize> {
-    let mut chunks = bytes.chunks_exact(8);
-    let mut offset = 0;
-    for chunk in chunks.by_ref() {
-        let Ok(array) = <[u8; 8]>::try_from(chunk) else { break };
-        let found = escapes_in(u64::from_le_bytes(array));
-        if found != 0 {
-            return Some(offset + found.trailing_zeros() as usize / 8);
-        }
-        offset += 8;
-    }
-    chunks.remainder().iter().position(|&byte| needs_escape(byte)).map(|at| offset + at)
-}
-
-/// Returns a word whose lowest set bit marks the first of eight bytes that needs an escape.
-///
-/// The "has a byte less than" and "has a zero byte" tests of Bit Twiddling Hacks (S. E. Anderson):
-/// a borrow may set bits above a true match, never below one, so the lowest bit is exact.
-fn escapes_in(word: u64) -> u64 {
-    let equals = |byte: u8| {
-        let difference = word ^ (ONES * u64::from(byte));
-        difference.wrapping_sub(ONES) & !difference
-    };
-    let control = word.wrapping_sub(ONES * 0x20) & !word;
-    (control | equals(b'"') | equals(b'\\')) & HIGH
-}
-
-fn needs_escape(byte: u8) -> bool {
-    byte < 0x20 || byte == b'"' || byte == b'\\'
 }
 
 fn write_escape(out: &mut Vec<u8>, byte: u8) {

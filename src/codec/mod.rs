@@ -1,3 +1,5 @@
 //! Messages to bytes and back: JSON text that never holds a raw newline.
 
 pub mod json;
+pub mod reader;
+mod scan;

@@ -1,22 +1,28 @@
 //! JSON text to Python objects.
 
-use std::cell::Cell;
-use std::fmt;
-
+use pyo3::exceptions::PyUnicodeDecodeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString};
-use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 
 use crate::codec::json::MAX_DEPTH;
-use crate::error::{Error, ErrorKind};
+use crate::codec::reader::{Malformed, Reader, Token};
+use crate::error::Error;
 use crate::message::{Message, corrupt_json};
 use crate::messages::Messages;
 
 /// Decodes one message to a new dict.
 pub(super) fn message<'py>(py: Python<'py>, message: &Message) -> PyResult<Bound<'py, PyAny>> {
-    let text = message.as_str().map_err(|error| super::error::exception(py, &error))?;
-    value(py, text)
+    value(py, message.as_bytes())
+}
+
+/// Decodes member `name` of a message, and passes over the others; of two the last counts.
+pub(super) fn member<'py>(
+    py: Python<'py>,
+    message: &Message,
+    name: &str,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    Builder { py, reader: Reader::new(message.as_bytes()), depth: 0 }.member(name)
 }
 
 /// Decodes every message to a new dict.
@@ -25,37 +31,17 @@ pub(super) fn messages<'py>(
     messages: &Messages,
 ) -> PyResult<Vec<Bound<'py, PyAny>>> {
     let mut dicts = Vec::with_capacity(messages.len());
+    let mut builder = Builder { py, reader: Reader::new(b""), depth: 0 };
     for (index, line) in messages.lines().enumerate() {
-        let text = std::str::from_utf8(line).map_err(|_| corrupt(py, index))?;
-        dicts.push(value(py, text).map_err(|error| with_index(py, error, index))?);
+        builder.reader.restart(line);
+        dicts.push(builder.whole().map_err(|error| with_index(py, error, index))?);
     }
     Ok(dicts)
 }
 
 /// Decodes any JSON value.
-pub(super) fn value<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyAny>> {
-    let inexact = Cell::new(false);
-    let mut parser = serde_json::Deserializer::from_str(text);
-    parser.disable_recursion_limit(); // the seed keeps its own, equal to the writer's
-    let seed = Seed { py, depth: 0, inexact: &inexact };
-    match seed.deserialize(&mut parser).and_then(|value| parser.end().map(|()| value)) {
-        // An integer beyond 64 bits reaches a visitor as a rounded float. Python's own parser
-        // keeps every digit; it is laxer than ours, which has seen the whole text by now.
-        Ok(_) if inexact.get() => py.import("json")?.call_method1("loads", (text,)).map_err(|_| {
-            let error = Error::corrupt("a stored message holds a number of too many digits");
-            super::error::exception(py, &error)
-        }),
-        Ok(value) => Ok(value),
-        Err(error) => Err(super::error::exception(py, &corrupt_json(&error))),
-    }
-}
-
-fn corrupt(py: Python<'_>, index: usize) -> PyErr {
-    let error = Error::new(
-        ErrorKind::Corrupt { index: Some(index) },
-        format!("stored message {index} is not UTF-8; it was left as it is"),
-    );
-    super::error::exception(py, &error)
+pub(super) fn value<'py>(py: Python<'py>, text: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+    Builder { py, reader: Reader::new(text), depth: 0 }.whole()
 }
 
 /// Says which of several messages an error is about.
@@ -66,120 +52,145 @@ fn with_index(py: Python<'_>, error: PyErr, index: usize) -> PyErr {
     }
 }
 
-#[derive(Clone, Copy)]
-struct Seed<'a, 'py> {
+/// Builds the Python object of one JSON text.
+struct Builder<'a, 'py> {
     py: Python<'py>,
+    reader: Reader<'a>,
     depth: usize,
-    inexact: &'a Cell<bool>,
 }
 
-impl Seed<'_, '_> {
-    fn deeper<E: serde::de::Error>(self) -> Result<Self, E> {
-        if self.depth >= MAX_DEPTH {
-            return Err(E::custom("nested too deep"));
+impl<'py> Builder<'_, 'py> {
+    fn whole(&mut self) -> PyResult<Bound<'py, PyAny>> {
+        let py = self.py;
+        self.depth = 0;
+        let value = self.value()?;
+        self.reader.end().map_err(|malformed| corrupt_at(py, malformed))?;
+        Ok(value)
+    }
+
+    fn member(&mut self, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = self.py;
+        let corrupt = |malformed| corrupt_at(py, malformed);
+        if self.reader.value().map_err(corrupt)? != Token::Object {
+            return Err(corrupt(Malformed { at: 0 }));
         }
-        Ok(Self { depth: self.depth + 1, ..self })
+        self.depth = 1;
+        let mut found = None;
+        while let Some(given) = self.reader.name().map_err(corrupt)? {
+            if given == name.as_bytes() {
+                found = Some(self.value()?);
+            } else {
+                self.reader.skip().map_err(corrupt)?;
+            }
+        }
+        self.reader.end().map_err(corrupt)?;
+        Ok(found)
     }
 
-    /// Returns `name` as a Python string; the usual ones are made once.
-    fn key<'py>(py: Python<'py>, name: &str) -> Bound<'py, PyString> {
-        match name {
-            "role" => intern!(py, "role").clone(),
-            "content" => intern!(py, "content").clone(),
-            "tool_calls" => intern!(py, "tool_calls").clone(),
-            "tool_call_id" => intern!(py, "tool_call_id").clone(),
-            "name" => intern!(py, "name").clone(),
-            "type" => intern!(py, "type").clone(),
-            "text" => intern!(py, "text").clone(),
-            "id" => intern!(py, "id").clone(),
-            "function" => intern!(py, "function").clone(),
-            "arguments" => intern!(py, "arguments").clone(),
-            _ => PyString::new(py, name),
+    fn value(&mut self) -> PyResult<Bound<'py, PyAny>> {
+        let py = self.py;
+        match self.reader.value() {
+            Ok(Token::Text(text)) => string(py, text).map(Bound::into_any),
+            Ok(Token::Object) => self.object(),
+            Ok(Token::List) => self.list(),
+            Ok(Token::Number(text)) => number(py, text),
+            Ok(Token::Null) => Ok(py.None().into_bound(py)),
+            Ok(Token::Bool(value)) => Ok(PyBool::new(py, value).to_owned().into_any()),
+            Err(malformed) => Err(corrupt_at(py, malformed)),
         }
     }
-}
 
-impl<'de, 'py> DeserializeSeed<'de> for Seed<'_, 'py> {
-    type Value = Bound<'py, PyAny>;
-
-    fn deserialize<D: serde::Deserializer<'de>>(self, from: D) -> Result<Self::Value, D::Error> {
-        from.deserialize_any(self)
-    }
-}
-
-impl<'de, 'py> Visitor<'de> for Seed<'_, 'py> {
-    type Value = Bound<'py, PyAny>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(self.py.None().into_bound(self.py))
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
-        Ok(PyBool::new(self.py, value).to_owned().into_any())
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
-        Ok(PyInt::new(self.py, value).into_any())
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
-        Ok(PyInt::new(self.py, value).into_any())
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Self::Value, E> {
-        const EXACT: f64 = 9_007_199_254_740_992.0; // 2^53; an integer that large may be rounded
-        if value.abs() >= EXACT {
-            self.inexact.set(true);
+    fn list(&mut self) -> PyResult<Bound<'py, PyAny>> {
+        let py = self.py;
+        self.enter()?;
+        let list = PyList::empty(py);
+        while self.reader.item().map_err(|malformed| corrupt_at(py, malformed))? {
+            list.append(self.value()?)?;
         }
-        Ok(PyFloat::new(self.py, value).into_any())
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(PyString::new(self.py, text).into_any())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
-        let inner = self.deeper()?;
-        let list = PyList::empty(self.py);
-        while let Some(item) = items.next_element_seed(inner)? {
-            list.append(item).map_err(A::Error::custom)?;
-        }
+        self.depth -= 1;
         Ok(list.into_any())
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
-        let inner = self.deeper()?;
-        let dict = PyDict::new(self.py);
-        while let Some(name) = members.next_key_seed(Name(self.py))? {
-            let value = members.next_value_seed(inner)?;
-            dict.set_item(name, value).map_err(A::Error::custom)?;
+    fn object(&mut self) -> PyResult<Bound<'py, PyAny>> {
+        let py = self.py;
+        self.enter()?;
+        let dict = PyDict::new(py);
+        loop {
+            let name = match self.reader.name() {
+                Ok(Some(name)) => string(py, name)?,
+                Ok(None) => break,
+                Err(malformed) => return Err(corrupt_at(py, malformed)),
+            };
+            dict.set_item(name, self.value()?)?;
         }
+        self.depth -= 1;
         Ok(dict.into_any())
     }
-}
 
-struct Name<'py>(Python<'py>);
-
-impl<'de, 'py> DeserializeSeed<'de> for Name<'py> {
-    type Value = Bound<'py, PyString>;
-
-    fn deserialize<D: serde::Deserializer<'de>>(self, from: D) -> Result<Self::Value, D::Error> {
-        from.deserialize_str(self)
+    fn enter(&mut self) -> PyResult<()> {
+        if self.depth >= MAX_DEPTH {
+            return Err(corrupt(self.py, "a stored message is nested too deep"));
+        }
+        self.depth += 1;
+        Ok(())
     }
 }
 
-impl<'py> Visitor<'_> for Name<'py> {
-    type Value = Bound<'py, PyString>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string")
+/// Makes text, which is checked to be UTF-8 here and nowhere else; the usual words are made once.
+pub(super) fn string<'py>(py: Python<'py>, text: &[u8]) -> PyResult<Bound<'py, PyString>> {
+    if let Some(word) = usual(py, text) {
+        return Ok(word.clone());
     }
+    PyString::from_bytes(py, text).map_err(|error| {
+        if error.is_instance_of::<PyUnicodeDecodeError>(py) {
+            return corrupt(py, "a stored message is not UTF-8; it was left as it is");
+        }
+        error
+    })
+}
 
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Seed::key(self.0, text))
+/// Returns the names and roles that nearly every message has.
+fn usual<'py>(py: Python<'py>, text: &[u8]) -> Option<&'py Bound<'py, PyString>> {
+    Some(match text {
+        b"role" => intern!(py, "role"),
+        b"content" => intern!(py, "content"),
+        b"user" => intern!(py, "user"),
+        b"assistant" => intern!(py, "assistant"),
+        b"system" => intern!(py, "system"),
+        b"tool" => intern!(py, "tool"),
+        b"tool_calls" => intern!(py, "tool_calls"),
+        b"tool_call_id" => intern!(py, "tool_call_id"),
+        b"name" => intern!(py, "name"),
+        b"type" => intern!(py, "type"),
+        b"text" => intern!(py, "text"),
+        b"id" => intern!(py, "id"),
+        b"function" => intern!(py, "function"),
+        b"arguments" => intern!(py, "arguments"),
+        _ => return None,
+    })
+}
+
+/// Makes an `int` with every digit, or a `float`.
+fn number<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyAny>> {
+    if let Ok(small) = text.parse::<i64>() {
+        return Ok(PyInt::new(py, small).into_any());
     }
+    if text.contains(['.', 'e', 'E']) {
+        return match text.parse::<f64>() {
+            Ok(float) if float.is_finite() => Ok(PyFloat::new(py, float).into_any()),
+            _ => Err(corrupt(py, "a stored message holds a number that is out of range")),
+        };
+    }
+    let too_long = |_| corrupt(py, "a stored message holds a number of too many digits");
+    py.get_type::<PyInt>().call1((text,)).map_err(too_long)
+}
+
+#[cold]
+fn corrupt(py: Python<'_>, problem: &str) -> PyErr {
+    super::error::exception(py, &Error::corrupt(problem))
+}
+
+#[cold]
+fn corrupt_at(py: Python<'_>, malformed: Malformed) -> PyErr {
+    super::error::exception(py, &corrupt_json(malformed.at + 1))
 }

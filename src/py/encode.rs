@@ -30,13 +30,8 @@ pub(super) fn messages(value: &Bound<'_, PyAny>, limits: Limits) -> PyResult<Mes
     if let Ok(messages) = value.cast::<PyMessages>() {
         return Ok(messages.get().core().clone());
     }
-    if value.is_instance_of::<PyString>()
-        || value.is_instance_of::<PyBytes>()
-        || value.is_instance_of::<PyMessage>()
-        || value.cast::<PyMapping>().is_ok()
-        || value.hasattr(intern!(py, "model_dump"))?
-        || value.hasattr(intern!(py, "to_dict"))?
-    {
+    let plain = value.cast_exact::<PyList>().is_ok() || value.cast_exact::<PyTuple>().is_ok();
+    if !plain && is_one_message(value)? {
         let kind = value.get_type().name()?;
         let problem = format!("a list of messages is due, got one {kind}; wrap it in []");
         return Err(Refusal::new(problem).raise(py, "messages"));
@@ -50,8 +45,8 @@ pub(super) fn messages(value: &Bound<'_, PyAny>, limits: Limits) -> PyResult<Mes
         Refusal::new(format!("a list of messages is due, got {kind}")).raise(py, "messages")
     })?;
     for (index, item) in items.enumerate() {
-        let root = format!("messages[{index}]");
-        let item = item.map_err(|error| Refusal::raised(py, error).raise(py, &root))?;
+        let raise = |refusal: Refusal| refusal.raise(py, &format!("messages[{index}]"));
+        let item = item.map_err(|error| raise(Refusal::raised(py, error)))?;
         if index.saturating_mul(BYTES_A_MESSAGE) > limits.conversation {
             let too_large = Refusal::TooLarge { whole: true, limit: limits.conversation };
             return Err(too_large.raise(py, "messages"));
@@ -61,11 +56,22 @@ pub(super) fn messages(value: &Bound<'_, PyAny>, limits: Limits) -> PyResult<Mes
         }
         encoder.start = encoder.out.len();
         encoder.separators = index;
-        encoder.message(&item).map_err(|refusal| refusal.raise(py, &root))?;
+        encoder.message(&item).map_err(raise)?;
         ends.push(encoder.out.len());
     }
     Messages::from_encoded(encoder.out.into(), &ends)
         .map_err(|error| super::error::exception(py, &error))
+}
+
+/// Returns whether `value` looks like one message, where several are due.
+fn is_one_message(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let py = value.py();
+    Ok(value.is_instance_of::<PyString>()
+        || value.is_instance_of::<PyBytes>()
+        || value.is_instance_of::<PyMessage>()
+        || value.cast::<PyMapping>().is_ok()
+        || value.hasattr(intern!(py, "model_dump"))?
+        || value.hasattr(intern!(py, "to_dict"))?)
 }
 
 /// Encodes one message.
@@ -240,8 +246,13 @@ impl Encoder {
             let problem = format!("a key is {}, keys must be text", type_name(key));
             return Err(Refusal::new(problem));
         };
-        self.text(name).map_err(|refusal| refusal.under(|| ".(key)".to_owned()))?;
-        self.out.push(b':');
+        if let Some(usual) = usual_name(name) {
+            self.check_room(usual.len())?;
+            self.out.extend_from_slice(usual);
+        } else {
+            self.text(name).map_err(|refusal| refusal.under(|| ".(key)".to_owned()))?;
+            self.out.push(b':');
+        }
         self.value(value).map_err(|refusal| refusal.under(|| step(name)))
     }
 
@@ -309,6 +320,17 @@ impl Encoder {
         }
         Ok(())
     }
+}
+
+/// Returns a name that nearly every message has as it is written, if `name` is Python's one copy
+/// of it, as names in a program's text are.
+#[inline]
+fn usual_name(name: &Bound<'_, PyString>) -> Option<&'static [u8]> {
+    let py = name.py();
+    if name.is(intern!(py, "role")) {
+        return Some(b"\"role\":");
+    }
+    name.is(intern!(py, "content")).then_some(b"\"content\":")
 }
 
 /// Returns what a model object says of itself; `None` if it is no such object.

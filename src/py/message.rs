@@ -4,6 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use pyo3::IntoPyObjectExt;
 use pyo3::basic::CompareOp;
+use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyMapping, PyString, PyTuple};
@@ -25,13 +26,22 @@ impl PyMessage {
         Self(message)
     }
 
+    /// Makes the Python object, and takes it from the garbage collector: it refers to nothing that
+    /// could refer to it, and walking over thousands of messages is what makes collections slow.
+    #[expect(unsafe_code, reason = "PyO3 has no word for it")]
+    pub(super) fn untracked(self, py: Python<'_>) -> PyResult<Bound<'_, Self>> {
+        let object = Bound::new(py, self)?;
+        // SAFETY: the object is whole, it is ours, and its class takes part in collection.
+        unsafe { ffi::PyObject_GC_UnTrack(object.as_ptr().cast()) };
+        Ok(object)
+    }
+
     pub(super) fn core(&self) -> &Message {
         &self.0
     }
 
     fn member<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let fields = self.0.fields().map_err(|failure| error::exception(py, &failure))?;
-        fields.get(name).map(|text| decode::value(py, text.get())).transpose()
+        decode::member(py, &self.0, name)
     }
 
     /// Returns a member that counts only when it is text.
@@ -214,7 +224,7 @@ impl PyMessage {
         let fields = self.0.fields().map_err(|failure| error::exception(py, &failure))?;
         let extra = PyDict::new(py);
         for (name, text) in fields.iter().filter(|(name, _)| !NAMED.contains(name)) {
-            extra.set_item(name, decode::value(py, text.get())?)?;
+            extra.set_item(name, decode::value(py, text.get().as_bytes())?)?;
         }
         Ok(extra)
     }

@@ -10,8 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyList, PySlice, PyString, PyTuple, PyType};
 
 use super::message::{PyMessage, equals};
-use super::{decode, encode, error};
-use crate::error::Error;
+use super::{decode, encode};
 use crate::messages::{Limits, Messages};
 
 /// An argument that may be left out; `None` is a value like any other, and here a wrong one.
@@ -93,7 +92,7 @@ impl PyMessages {
             let index = index.extract().map_err(|error: PyErr| {
                 if error.is_instance_of::<PyOverflowError>(py) { out_of_range() } else { error }
             })?;
-            return Ok(Bound::new(py, self.at(index)?)?.into_any());
+            return Ok(self.at(index)?.untracked(py)?.into_any());
         };
         let bounds = slice.indices(isize::try_from(self.0.len()).unwrap_or(isize::MAX))?;
         let start = bounds.start.unsigned_abs();
@@ -172,11 +171,7 @@ impl PyMessages {
 
     /// Return the conversation as one JSON array, spliced from the stored texts.
     fn to_json<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
-        let json = String::from_utf8(self.0.to_json()).map_err(|_| {
-            let failure = Error::corrupt("a stored message is not UTF-8");
-            error::exception(py, &failure)
-        })?;
-        Ok(PyString::new(py, &json))
+        decode::string(py, &self.0.to_json())
     }
 
     /// Return the index of the first message equal to `value`.
@@ -228,15 +223,16 @@ impl Iter {
         slf
     }
 
-    fn __next__(&self) -> Option<PyMessage> {
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyMessage>>> {
         // Relaxed: each step only needs a number of its own.
         let step = self.next.fetch_add(1, Ordering::Relaxed);
         let position = if self.forward {
             step
         } else {
-            self.messages.len().checked_sub(step.checked_add(1)?)?
+            self.messages.len().wrapping_sub(step.wrapping_add(1)) // beyond the end after the first
         };
-        self.messages.get(position).map(PyMessage::new)
+        let message = self.messages.get(position);
+        message.map(|message| PyMessage::new(message).untracked(py)).transpose()
     }
 
     fn __length_hint__(&self) -> usize {

@@ -186,5 +186,5 @@ impl Writer<'_> {
 }
 
 fn parsed<'f, T: Deserialize<'f>>(value: &'f RawValue) -> Result<T> {
-    serde_json::from_str(value.get()).map_err(|error| corrupt_json(&error))
+    serde_json::from_str(value.get()).map_err(|error| corrupt_json(error.column()))
 }
