@@ -51,41 +51,67 @@ impl Header {
     /// [`ErrorKind::Corrupt`](crate::error::ErrorKind::Corrupt) if the line is no header of
     /// version 1.
     pub fn parse(line: &[u8]) -> Result<Self> {
-        let text = str::from_utf8(line).map_err(|_| foreign())?;
-        let mut words = text.split(' ');
-        match words.next().and_then(|word| word.strip_prefix("redember:")) {
-            Some("1") => {}
-            Some(version) if !version.is_empty() && version.bytes().all(|b| b.is_ascii_digit()) => {
-                return Err(Error::corrupt(format!(
-                    "the memory has storage format version {version}; this version of redember \
-                     reads version 1: upgrade redember"
-                )));
-            }
-            _ => return Err(foreign()),
-        }
-        let mut field = |name: &str| -> Result<&str> {
-            let value = words.next().and_then(|word| word.strip_prefix(name));
-            value.and_then(|value| value.strip_prefix('=')).ok_or_else(foreign)
+        let rest = line.strip_prefix(b"redember:").ok_or_else(foreign)?;
+        let Some(rest) = rest.strip_prefix(b"1 ") else { return Err(other_version(rest)) };
+        let mut fields = Fields(rest);
+        let revision = fields.number(b"rev=", b' ')?;
+        let count = fields.number(b"count=", b' ')?;
+        let total = fields.number(b"total=", b' ')?;
+        let skip = fields.number(b"skip=", b' ')?;
+        let bytes = fields.number(b"bytes=", b' ')?;
+        let chunks = fields.number(b"chunks=", b' ')?;
+        let open = Open {
+            chunks: fields.number(b"open=", b'/')?,
+            bytes: fields.number(b"", b'/')?,
+            messages: fields.number(b"", b' ')?,
         };
-        let revision = number(field("rev")?)?;
-        let count = number(field("count")?)?;
-        let total = number(field("total")?)?;
-        let skip = number(field("skip")?)?;
-        let bytes = number(field("bytes")?)?;
-        let chunks = number(field("chunks")?)?;
-        let mut open = field("open")?.splitn(3, '/');
-        let mut part = || open.next().ok_or_else(foreign).and_then(number);
-        let open = Open { chunks: part()?, bytes: part()?, messages: part()? };
-        let born = field("born")?.into();
-        field("lanes")?;
+        let born = fields.text(b"born=", b' ')?;
+        let born = str::from_utf8(born).map_err(|_| foreign())?.into();
+        if !fields.0.starts_with(b"lanes=") {
+            return Err(foreign());
+        }
         Ok(Self { revision, count, total, skip, bytes, chunks, open, born })
     }
 }
 
-/// Reads a number of at most 15 digits: the scripts count in doubles, and refuse longer ones too.
-fn number<T: str::FromStr>(text: &str) -> Result<T> {
-    let exact = text.len() <= 15;
-    text.parse().ok().filter(|_| exact).ok_or_else(foreign)
+/// What is left of a header line. Read byte by byte: every load reads one.
+struct Fields<'a>(&'a [u8]);
+
+impl<'a> Fields<'a> {
+    /// Takes the text between `name` and the next `end`.
+    fn text(&mut self, name: &[u8], end: u8) -> Result<&'a [u8]> {
+        let value = self.0.strip_prefix(name).ok_or_else(foreign)?;
+        let length = value.iter().position(|byte| *byte == end).ok_or_else(foreign)?;
+        let (text, rest) = value.split_at_checked(length).ok_or_else(foreign)?;
+        self.0 = rest.get(1..).unwrap_or_default();
+        Ok(text)
+    }
+
+    /// Takes a number of at most 15 digits: the scripts count in doubles, and refuse longer ones too.
+    fn number<T: TryFrom<u64>>(&mut self, name: &[u8], end: u8) -> Result<T> {
+        let digits = self.text(name, end)?;
+        if digits.is_empty() || digits.len() > 15 {
+            return Err(foreign());
+        }
+        let number = digits.iter().try_fold(0, |number: u64, byte| {
+            byte.is_ascii_digit().then(|| number * 10 + u64::from(byte - b'0'))
+        });
+        number.and_then(|number| T::try_from(number).ok()).ok_or_else(foreign)
+    }
+}
+
+/// The error for a line that begins as a header does, and then has another version.
+fn other_version(rest: &[u8]) -> Error {
+    let digits = rest.split(|byte| *byte == b' ').next().unwrap_or_default();
+    match str::from_utf8(digits) {
+        Ok(version) if !matches!(version, "" | "1") && digits.iter().all(u8::is_ascii_digit) => {
+            Error::corrupt(format!(
+                "the memory has storage format version {version}; this version of redember reads \
+                 version 1: upgrade redember"
+            ))
+        }
+        _ => foreign(),
+    }
 }
 
 fn foreign() -> Error {

@@ -4,17 +4,17 @@
 --
 -- What passes through a script is copied several times; what is pushed is not. The chunks count only
 -- when the header says so, so whatever goes wrong in between, no reader sees them.
-if redis.call('LINDEX', key, -1) ~= ARGV[11] then
+if call('LINDEX', key, '-1') ~= ARGV[11] then
   -- There was no memory to push to, or another write has cut the chunks off.
   return { 6, 0, 0 }
 end
 local staged = tonumber(ARGV[8])
-redis.call('RPOP', key)
-if answer or redis.call('LLEN', key) ~= chunks + 1 + staged then
-  redis.call('LTRIM', key, 0, -staged - 1)
+call('RPOP', key)
+if answer or call('LLEN', key) ~= chunks + 1 + staged then
+  call('LTRIM', key, '0', -staged - 1)
   return answer or { 6, 0, 0 }
 end
-redis.call('LTRIM', key, -staged, -1)
+call('LTRIM', key, -staged, '-1')
 line = nil -- the header went with the old chunks; the end of the script puts one in front
 count, total, skip, bytes, chunks = ARGV[6], ARGV[6], 0, ARGV[9], staged
 run, run_bytes, run_messages = 0, 0, 0

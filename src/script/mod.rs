@@ -54,7 +54,6 @@ impl Script {
 /// Sizes that scripts and core must agree on: `CHUNK_BYTES` is [`crate::layout::CHUNK_BYTES`].
 const SIZES: &str = "local CHUNK_BYTES, FOLD_CHUNKS = 16384, 32\n";
 const OPEN: &str = concat!(include_str!("open.lua"), include_str!("identity.lua"));
-const GO: &str = include_str!("go.lua");
 const CLOSE: &str = concat!(
     include_str!("prune.lua"),
     include_str!("close.lua"),
@@ -64,16 +63,16 @@ const CLOSE: &str = concat!(
 
 /// Appends messages.
 pub static APPEND: LazyLock<Script> =
-    LazyLock::new(|| Script::new(&[SIZES, OPEN, GO, include_str!("append.lua"), CLOSE]));
+    LazyLock::new(|| Script::new(&[SIZES, OPEN, include_str!("append.lua"), CLOSE]));
 /// Replaces all messages.
 pub static SAVE: LazyLock<Script> =
-    LazyLock::new(|| Script::new(&[SIZES, OPEN, GO, include_str!("save.lua"), CLOSE]));
+    LazyLock::new(|| Script::new(&[SIZES, OPEN, include_str!("save.lua"), CLOSE]));
 /// Replaces all messages by chunks that were pushed just before.
 pub static COMMIT: LazyLock<Script> =
     LazyLock::new(|| Script::new(&[SIZES, OPEN, include_str!("commit.lua"), CLOSE]));
 /// Takes the last message away.
 pub static POP: LazyLock<Script> =
-    LazyLock::new(|| Script::new(&[OPEN, GO, include_str!("pop.lua"), CLOSE]));
+    LazyLock::new(|| Script::new(&[OPEN, include_str!("pop.lua"), CLOSE]));
 /// Deletes a memory if it is still the one that was read.
 pub static DELETE: LazyLock<Script> = LazyLock::new(|| Script::new(&[include_str!("delete.lua")]));
 /// Restarts the time to live of a memory.

@@ -6,10 +6,11 @@
 -- 6 not staged. Where `answer` is set at the end, nothing is to be written.
 --
 -- Straight-line code on numeric strings, no functions and no tables: it runs on every write, and a
--- server runs one script at a time.
-local key, lane, token = KEYS[1], ARGV[2], ARGV[3]
+-- server runs one script at a time. Numbers cost when they become text, so a constant argument of a
+-- command is text, and the header is printed by one `%d` for each number.
+local call, key, lane, token = redis.call, KEYS[1], ARGV[2], ARGV[3]
 -- A key of another type ends the script here, unwritten.
-local line = redis.call('LINDEX', key, 0)
+local line = call('LINDEX', key, '0')
 local rev, count, total, skip, bytes, chunks, run, run_bytes, run_messages, born, lanes, rest
 local known, answer = false, nil
 if line then

@@ -2,18 +2,21 @@
 --
 -- The new chunks go in before the old ones go out: a server that is out of memory refuses a push, but
 -- only as long as the script has written nothing.
+if answer then
+  return answer
+end
 count, total, skip, bytes, chunks = ARGV[6], ARGV[6], 0, 0, #ARGV - 7
 -- A thousand at a time: Lua's stack takes no more than about 8000.
 for from = 8, #ARGV, 1000 do
-  redis.call('RPUSH', key, unpack(ARGV, from, math.min(from + 999, #ARGV)))
+  call('RPUSH', key, unpack(ARGV, from, math.min(from + 999, #ARGV)))
 end
 for at = 8, #ARGV do
   bytes = bytes + #ARGV[at] + 1
 end
 if line and chunks == 0 then
-  redis.call('LTRIM', key, 0, 0)
+  call('LTRIM', key, '0', '0')
 elseif line then
-  redis.call('LTRIM', key, -chunks, -1)
+  call('LTRIM', key, -chunks, '-1')
   line = nil -- the header went with the old chunks; the end of the script puts one in front
 end
 run, run_bytes, run_messages = 0, 0, 0

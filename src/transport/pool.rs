@@ -33,6 +33,9 @@ pub(super) struct Pool {
 struct State {
     idle: Vec<Idle>,
     open: usize,
+    /// Calls that wait for a connection: while there are none, giving one back wakes nobody, which
+    /// would be a system call.
+    waiting: usize,
     closed: bool,
 }
 
@@ -106,9 +109,12 @@ impl Pool {
                 return Err(Failure::before_sending(self.exhausted(), Retry::Later));
             }
             let slice = SLICE.min(bounds.deadline - now);
+            state.waiting += 1;
             let waited = self.freed.wait_timeout(state, slice);
+            let (mut woken, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            woken.waiting -= 1;
             // The lock is let go first: the interpreter may be waiting for it, and we for that.
-            drop(waited.unwrap_or_else(PoisonError::into_inner));
+            drop(woken);
             if (bounds.interrupt)() {
                 let error = Error::new(ErrorKind::Interrupted, "interrupted");
                 return Err(Failure::before_sending(error, Retry::Never));
@@ -169,6 +175,15 @@ impl Pool {
         Status { size: self.size(), open: state.open, idle: state.idle.len() }
     }
 
+    /// Lets the next call have the place or the connection that has become free.
+    fn wake_one(&self, state: MutexGuard<'_, State>) {
+        let anybody = state.waiting > 0;
+        drop(state);
+        if anybody {
+            self.freed.notify_one();
+        }
+    }
+
     fn size(&self) -> usize {
         self.address.settings.options.pool_size
     }
@@ -205,15 +220,15 @@ impl Lease<'_> {
                 state.idle.push(Idle { connection, opened: self.opened, since });
             }
         }
-        drop(state);
-        self.pool.freed.notify_one();
+        self.pool.wake_one(state);
         std::mem::forget(self);
     }
 }
 
 impl Drop for Lease<'_> {
     fn drop(&mut self) {
-        self.pool.lock().open -= 1;
-        self.pool.freed.notify_one();
+        let mut state = self.pool.lock();
+        state.open -= 1;
+        self.pool.wake_one(state);
     }
 }

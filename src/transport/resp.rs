@@ -6,7 +6,7 @@
 //!
 //! Format: <https://redis.io/docs/latest/develop/reference/protocol-spec/>.
 
-use std::io::{self, BufRead, Read, Write};
+use std::io::{self, BufRead, Read};
 
 use bytes::Bytes;
 
@@ -40,10 +40,23 @@ pub(super) fn pack(out: &mut Vec<u8>, command: &Command, form: Form) {
     });
 }
 
+/// Appends `kind`, a number and the end of the line; `write!` would take several times as long.
 fn write_length(out: &mut Vec<u8>, kind: u8, length: usize) {
     out.push(kind);
-    // Writing to a Vec cannot fail.
-    let _ = write!(out, "{length}\r\n");
+    let first = out.len();
+    let mut left = length;
+    loop {
+        // A digit always fits.
+        out.push(b'0' + u8::try_from(left % 10).unwrap_or_default());
+        left /= 10;
+        if left == 0 {
+            break;
+        }
+    }
+    if let Some(digits) = out.get_mut(first..) {
+        digits.reverse();
+    }
+    out.extend_from_slice(b"\r\n");
 }
 
 /// Reads one reply; push messages of RESP3 are passed over.
@@ -53,20 +66,24 @@ fn write_length(out: &mut Vec<u8>, kind: u8, length: usize) {
 /// [`io::ErrorKind::InvalidData`] for bytes that are no RESP or go over a bound.
 pub(super) fn read_reply(reader: &mut impl BufRead) -> io::Result<Reply> {
     let mut budget = MAX_BYTES;
+    let mut line = Vec::with_capacity(32);
     loop {
-        if let Some(reply) = read_value(reader, &mut budget, 0)? {
+        if let Some(reply) = read_value(reader, &mut line, &mut budget, 0)? {
             return Ok(reply);
         }
     }
 }
 
 /// Reads one value; `None` for a push message or an attribute, which answer nothing.
+///
+/// Its first line is read into `line`, which all values of a reply share.
 fn read_value(
     reader: &mut impl BufRead,
+    line: &mut Vec<u8>,
     budget: &mut usize,
     depth: u32,
 ) -> io::Result<Option<Reply>> {
-    let line = read_line(reader)?;
+    read_line(reader, line)?;
     let Some((&kind, rest)) = line.split_first() else { return Err(malformed()) };
     let reply = match kind {
         b'+' | b',' | b'(' => Reply::Text(Bytes::copy_from_slice(rest)),
@@ -88,18 +105,18 @@ fn read_value(
             Reply::Error(ServerError::parse(&String::from_utf8_lossy(&text)))
         }
         b'*' | b'~' => match length(rest)? {
-            Some(count) => Reply::Array(read_items(reader, count, budget, depth)?),
+            Some(count) => Reply::Array(read_items(reader, line, count, budget, depth)?),
             None => Reply::Nil,
         },
         b'%' => {
             let pairs = length(rest)?.ok_or_else(malformed)?;
             let count = pairs.checked_mul(2).ok_or_else(malformed)?;
-            Reply::Array(read_items(reader, count, budget, depth)?)
+            Reply::Array(read_items(reader, line, count, budget, depth)?)
         }
         b'>' | b'|' => {
             let count = length(rest)?.ok_or_else(malformed)?;
             let count = if kind == b'|' { count.checked_mul(2) } else { Some(count) };
-            read_items(reader, count.ok_or_else(malformed)?, budget, depth)?;
+            read_items(reader, line, count.ok_or_else(malformed)?, budget, depth)?;
             return Ok(None);
         }
         _ => return Err(malformed()),
@@ -109,6 +126,7 @@ fn read_value(
 
 fn read_items(
     reader: &mut impl BufRead,
+    line: &mut Vec<u8>,
     count: usize,
     budget: &mut usize,
     depth: u32,
@@ -119,7 +137,7 @@ fn read_items(
     let mut items = Vec::with_capacity(count.min(TRUSTED_ITEMS));
     while items.len() < count {
         spend(budget, size_of::<Reply>())?;
-        items.extend(read_value(reader, budget, depth + 1)?);
+        items.extend(read_value(reader, line, budget, depth + 1)?);
     }
     Ok(items)
 }
@@ -136,17 +154,32 @@ fn read_bulk(reader: &mut impl BufRead, size: usize, budget: &mut usize) -> io::
     Ok(bulk.into())
 }
 
-fn read_line(reader: &mut impl BufRead) -> io::Result<Vec<u8>> {
-    let mut line = Vec::with_capacity(32);
-    reader.by_ref().take(MAX_LINE as u64).read_until(b'\n', &mut line)?;
-    if !line.ends_with(b"\n") && line.len() < MAX_LINE {
-        return Err(io::ErrorKind::UnexpectedEof.into());
+fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<()> {
+    line.clear();
+    loop {
+        let buffer = match reader.fill_buf() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            buffer => buffer?,
+        };
+        if buffer.is_empty() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let end = memchr::memchr(b'\n', buffer);
+        let taken = end.map_or(buffer.len(), |at| at + 1);
+        line.extend_from_slice(buffer.get(..taken).unwrap_or_default());
+        reader.consume(taken);
+        if line.len() > MAX_LINE {
+            return Err(malformed());
+        }
+        if end.is_some() {
+            break;
+        }
     }
     if !line.ends_with(b"\r\n") {
         return Err(malformed());
     }
     line.truncate(line.len() - 2);
-    Ok(line)
+    Ok(())
 }
 
 fn spend(budget: &mut usize, size: usize) -> io::Result<()> {
@@ -155,7 +188,20 @@ fn spend(budget: &mut usize, size: usize) -> io::Result<()> {
 }
 
 fn integer(text: &[u8]) -> io::Result<i64> {
+    if let Some(number) = short_number(text) {
+        return Ok(number);
+    }
     std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).ok_or_else(malformed)
+}
+
+/// Reads what nearly every number in a reply is: a few digits.
+fn short_number(text: &[u8]) -> Option<i64> {
+    if text.is_empty() || text.len() > 18 {
+        return None;
+    }
+    text.iter().try_fold(0, |number, byte| {
+        byte.is_ascii_digit().then(|| number * 10 + i64::from(byte - b'0'))
+    })
 }
 
 /// Reads a length; `None` for the -1 by which RESP2 says that nothing is there.
