@@ -1,4 +1,4 @@
-"""Messages to store: many scripts, tool calls, about 292 bytes each, by a seeded rule.
+"""Messages to store: many scripts, tool calls, about 290 bytes each, by a seeded rule.
 
 Words are made of letters, not taken from a list, so texts repeat no more than a language does.
 """
@@ -104,7 +104,7 @@ def _message(dice: random.Random, index: int) -> Message:
 def _text(dice: random.Random, sentences: int | None = None) -> str:
     letters, gap = dice.choice(_SCRIPTS)
     # Few are long, and those are much longer.
-    count = sentences or min(12, 1 + int(dice.expovariate(0.5)))
+    count = sentences or min(12, 1 + int(dice.expovariate(0.458)))
     text = ""
     for _ in range(count):
         lengths = (dice.randint(1, 9) for _ in range(dice.randint(4, 13)))

@@ -38,21 +38,24 @@ class Member:
         UnableError: It cannot be installed, built or connected.
     """
 
-    def __init__(self, entry: Entry, command: list[str], db: int) -> None:
+    def __init__(self, entry: Entry, command: list[str], db: int, log: Path) -> None:
         self.entry = entry
         self.db = db
-        self._process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            encoding="utf-8",
-        )
+        self._log = log
+        with log.open("w") as complaints:
+            self._process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=complaints,
+                text=True,
+                encoding="utf-8",
+            )
         try:
             answer = self._answer()
         except FailedError as reason:
+            self.stop()
             raise UnableError(str(reason)) from None
         if "unable" in answer:
             self.stop()
@@ -98,7 +101,8 @@ class Member:
         return json.loads(line)
 
     def _ended(self) -> str:
-        return f"its process ended with {self._process.wait(10)}"
+        said = self._log.read_text(errors="replace").strip().splitlines()[-1:]
+        return f"its process ended with {self._process.wait(10)}: {''.join(said)}"
 
     def stop(self) -> None:
         """End the process."""
@@ -155,7 +159,7 @@ def crew(
         for db, entry in enumerate(entries, start=1):
             try:
                 command = _command(entry, server, transport, db, corpus)
-                member = Member(entry, command, db)
+                member = Member(entry, command, db, corpus.with_name(f"{db}.log"))
             except UnableError as reason:
                 unable[entry.name] = str(reason)
                 continue

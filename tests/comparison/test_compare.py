@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 from pathlib import Path
 
 import pytest
 
-from benches.python import corpus, report
+from benches.python import corpus, golang, report
 from benches.python.results import Results
 from benches.python.roster import Entry, select
 from benches.python.run import compare
 from benches.python.verify import count_harm, difference
 from benches.python.workloads import TINY, cells
 
-OWN = "floor|redember, eager|redember, asyncio|redis-py, list"
+OWN = "floor|redember|redis-py, list"
 MESSAGES = corpus.make(1, 1000)
 
 
@@ -23,8 +25,7 @@ def run(*entries: Entry) -> Results:
 
 @pytest.fixture(scope="module")
 def results() -> Results:
-    own = next(entry for entry in select("redember") if entry.name == "redember")
-    return run(own, *select(OWN))
+    return run(*select(OWN))
 
 
 def test_everything_is_measured_and_read_back(results: Results) -> None:
@@ -84,6 +85,18 @@ def test_a_system_that_cannot_take_part_is_named() -> None:
     results = run(entry)
     assert list(results.unable) == ["away, tcp"]
     assert "tests.comparison.away" in results.unable["away, tcp"]
+
+
+def test_the_program_in_go_takes_the_same_orders(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", pwd.getpwuid(os.getuid()).pw_dir)  # where Go keeps its modules
+    try:
+        golang.build()
+    except golang.MissingError as reason:
+        pytest.skip(str(reason))
+    results = run(*select("Go"))
+    assert results.faults() == []
+    assert results.unable == {}
+    assert {rows[0].system for rows in results.measured.values()} == {"Go, one value"}
 
 
 def test_what_writers_lose_and_tear_is_counted() -> None:
