@@ -6,13 +6,14 @@ import os
 import random
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from benches.python import concurrency, imports, latency
 from benches.python.bench import Bench
 from benches.python.corpus import Corpus
-from benches.python.crew import Member, crew
+from benches.python.crew import FailedError, LacksError, Member, crew
 from benches.python.machine import describe
 from benches.python.results import Results
 from benches.python.roster import Entry
@@ -48,6 +49,9 @@ class _Run:
                 dice=self.dice,
             )
             results.versions |= {one.name: one.versions for one in members}
+            self.wake(members)
+            # This process stays out of the way of what is measured.
+            os.sched_setaffinity(0, self.cores[:-1] or self.cores)
             for cell in cells(plan, transport):
                 self.say(f"{transport}: {cell.verb} {cell.size}")
                 self.pin(server, members, together=cell.pinned)
@@ -58,6 +62,15 @@ class _Run:
             if transport == plan.transports[0]:
                 for member in members:
                     results.weights[member.name] = latency.weigh(bench, member)
+
+    def wake(self, members: list[Member]) -> None:
+        """Have each make its connections and its threads, before it is kept on one core.
+
+        Runtimes count the cores that they may use only once.
+        """
+        for member in members:
+            with suppress(LacksError, FailedError):
+                member.order("fill", ids=["c0"], size=1)
 
     def pin(self, server: Server, members: list[Member], *, together: bool) -> None:
         """Keep client and server on one core, or let them go where they like."""
@@ -86,17 +99,15 @@ def compare(
     cores = sorted(os.sched_getaffinity(0))
     dice = random.Random(seed)
     run = _Run(plan=plan, entries=entries, corpus=corpus, dice=dice, say=say, cores=cores)
-    # This process stays out of the way of what is measured.
-    os.sched_setaffinity(0, cores[:-1] or cores)
     try:
         with tempfile.TemporaryDirectory(prefix="compare-") as directory:
             path = Path(directory) / "corpus.json"
             corpus.write(path)
-            with Server(Path(directory), cores) as server:
+            with Server(Path(directory)) as server:
                 run.results.machine |= describe(server.version, len(cores))
                 for transport in plan.transports:
                     run.over(server, transport, path)
-        os.sched_setaffinity(0, cores)
+                    os.sched_setaffinity(0, cores)
         say("imports")
         run.results.imports += imports.measure(entries, plan.imports, dice)
     finally:

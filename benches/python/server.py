@@ -65,7 +65,7 @@ class Counters:
 class Server:
     """A `redis-server` that keeps nothing, on a free port and a unix socket."""
 
-    def __init__(self, directory: Path, cores: Iterable[int]) -> None:
+    def __init__(self, directory: Path) -> None:
         program = shutil.which("redis-server")
         if program is None:
             msg = "redis-server is not installed"
@@ -89,7 +89,6 @@ class Server:
         for name, value in settings.items():
             command += [f"--{name}", str(value)]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        pin(self.pid, cores)
         self._client: Any = redis.Redis(port=self.port, socket_timeout=60)
         self._wait()
         idle = self.counters(), self.counters()
