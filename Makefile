@@ -5,7 +5,6 @@ PYTHON ?= $(shell scripts/find-python)
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := $(shell find src -type f) Cargo.toml Cargo.lock pyproject.toml
-
 PACKAGE := $(shell find python -name '*.py*' -not -path '*/__pycache__/*')
 COMPARE := .venv-compare
 

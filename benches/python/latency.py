@@ -72,6 +72,10 @@ class _Record:
         if cell.verb == "ids":
             self.member.order("fill", ids=cell.ids, size=1)
             server.multiply(db, cell.size // 2, cell.size - cell.size // 2)
+        elif cell.verb == "load_many":  # one by one would take a minute
+            ids = cell.ids
+            self.member.order("prepare", verb="save_many", ids=ids, size=cell.messages, count=1)
+            self.member.order("run", seconds=0)
         elif cell.verb not in {"save", "save_many"}:
             self.member.order("fill", ids=cell.ids, size=cell.messages)
 
