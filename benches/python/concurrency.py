@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import time
 from dataclasses import dataclass, field
 
 from benches.python.bench import Bench
@@ -41,10 +42,12 @@ class _Record:
     rounds: list[tuple[list[float], float]] = field(default_factory=list)
     harms: list[Harm] = field(default_factory=list)
     fault: str | None = None
+    busy: float = 0.0
     over: bool = False
 
 
 def _attempt(bench: Bench, member: Member, record: _Record, *, counts: bool) -> None:
+    begun = time.monotonic()
     try:
         taken, rate, harm = _round(bench, member)
     except LacksError:
@@ -55,8 +58,10 @@ def _attempt(bench: Bench, member: Member, record: _Record, *, counts: bool) -> 
         record.harms.append(harm)
         record.fault = harm.wrong
         record.over = harm.wrong is not None
+        record.busy += time.monotonic() - begun
         if counts:
             record.rounds.append((taken, rate))
+            record.over = record.over or record.busy > bench.plan.patience
 
 
 def _round(bench: Bench, member: Member) -> tuple[list[float], float, Harm]:

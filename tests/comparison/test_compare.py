@@ -15,6 +15,8 @@ from benches.python.run import compare
 from benches.python.verify import count_harm, difference
 from benches.python.workloads import TINY, cells
 
+pytestmark = pytest.mark.timeout(180)  # dozens of processes, on whatever machine there is
+
 OWN = "floor|redember|redis-py, list"
 MESSAGES = corpus.make(1, 1000)
 
