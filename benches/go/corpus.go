@@ -1,0 +1,92 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"strconv"
+)
+
+// Plain is a message as the corpus and answers have it.
+type Plain struct {
+	Role       string      `json:"role"`
+	Content    string      `json:"content"`
+	ToolCalls  []PlainCall `json:"tool_calls,omitempty"`
+	ToolCallID string      `json:"tool_call_id,omitempty"`
+}
+
+// PlainCall is a call as the corpus and answers have it.
+type PlainCall struct {
+	ID       string `json:"id"`
+	Type     string `json:"type"`
+	Function struct {
+		Name      string `json:"name"`
+		Arguments string `json:"arguments"`
+	} `json:"function"`
+}
+
+// Corpus is what is stored: corpus.py says how stretches and turns are taken from it.
+type Corpus struct {
+	Messages []Plain     `json:"messages"`
+	Turns    [][2]string `json:"turns"`
+	native   []Message
+}
+
+// ReadCorpus reads a file that corpus.py wrote.
+func ReadCorpus(path string) (*Corpus, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	corpus := &Corpus{}
+	if err := json.Unmarshal(text, corpus); err != nil {
+		return nil, err
+	}
+	for _, plain := range corpus.Messages {
+		message := Message{Role: plain.Role, Content: plain.Content, ToolCallID: plain.ToolCallID}
+		for _, call := range plain.ToolCalls {
+			message.ToolCalls = append(message.ToolCalls,
+				ToolCall{call.ID, call.Type, call.Function.Name, call.Function.Arguments})
+		}
+		corpus.native = append(corpus.native, message)
+	}
+	return corpus, nil
+}
+
+// Conversation returns what a memory holds.
+func (c *Corpus) Conversation(id string, size int) ([]Message, error) {
+	number, err := strconv.Atoi(id[1:])
+	if err != nil {
+		return nil, err
+	}
+	start := number % 64 * 7
+	return c.native[start : start+size], nil
+}
+
+// Turn returns the two messages of a turn.
+func (c *Corpus) Turn(label string) []Message {
+	sum := 0
+	for _, letter := range []byte(label) {
+		sum += int(letter)
+	}
+	turn := c.Turns[sum%len(c.Turns)]
+	return []Message{
+		{Role: "user", Content: fmt.Sprintf("%s %s", label, turn[0])},
+		{Role: "assistant", Content: fmt.Sprintf("%s %s", label, turn[1])},
+	}
+}
+
+// ToPlain returns messages as answers have them.
+func ToPlain(messages []Message) []Plain {
+	var plain []Plain
+	for _, message := range messages {
+		one := Plain{Role: message.Role, Content: message.Content, ToolCallID: message.ToolCallID}
+		for _, call := range message.ToolCalls {
+			made := PlainCall{ID: call.ID, Type: call.Type}
+			made.Function.Name, made.Function.Arguments = call.Name, call.Arguments
+			one.ToolCalls = append(one.ToolCalls, made)
+		}
+		plain = append(plain, one)
+	}
+	return plain
+}

@@ -1,0 +1,1 @@
+"""What is compared: one adapter for each system."""

@@ -1,0 +1,149 @@
+"""What is measured, at which sizes, and for how long."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+__all__ = ["FULL", "QUICK", "TAIL", "TINY", "Cell", "Plan", "cells", "memories"]
+
+TAIL = 20
+_BATCH = 20  # messages of each conversation of a batch
+_TITLES = {
+    "save": "Save a conversation",
+    "load": "Load a conversation",
+    "append": "Append a turn of two messages",
+    "tail": f"Load the last {TAIL} messages",
+    "ids": "List the ids of all memories",
+    "save_many": f"Save many conversations of {_BATCH} messages",
+    "load_many": f"Load many conversations of {_BATCH} messages",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How much is measured.
+
+    Attributes:
+        sizes: Messages of a conversation.
+        long: A size more, for what should cost the same however long a conversation is.
+        listings: Keys of a database whose ids are listed, half of them foreign.
+        batches: Conversations of a batch.
+        transports: How servers are reached.
+        rounds: Rounds that count; one more comes before them.
+        batch_rounds: The same, of batches and of many writers.
+        patience: Seconds of a cell after which a system, once it was measured, sits out.
+        seconds: How long one system is timed in one round.
+        calls: How many calls at most.
+        turns: Turns of each writer, of threads and of tasks.
+        imports: How often each is imported; the first one does not count.
+    """
+
+    sizes: tuple[int, ...] = (10, 100, 1000)
+    long: tuple[int, ...] = (10_000,)
+    listings: tuple[int, ...] = (10_000, 100_000)
+    batches: tuple[int, ...] = (1000,)
+    transports: tuple[str, ...] = ("tcp", "unix")
+    rounds: int = 6
+    batch_rounds: int = 3
+    patience: float = 4.0
+    seconds: float = 0.06
+    calls: int = 2000
+    turns: tuple[int, int] = (20, 10)
+    imports: int = 6
+
+
+FULL = Plan()
+QUICK = Plan(
+    long=(),
+    listings=(10_000,),
+    batches=(100,),
+    transports=("tcp",),
+    rounds=2,
+    batch_rounds=1,
+    patience=0.5,
+    seconds=0.02,
+    calls=200,
+    turns=(4, 2),
+    imports=1,
+)
+TINY = Plan(
+    sizes=(4,),
+    long=(),
+    listings=(20,),
+    batches=(5,),
+    transports=("tcp",),
+    rounds=1,
+    batch_rounds=1,
+    seconds=0.01,
+    calls=10,
+    turns=(1, 1),
+    imports=1,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One measurement: a verb, at a size, over a transport."""
+
+    transport: str
+    verb: str
+    size: int
+
+    @property
+    def title(self) -> str:
+        """What is done."""
+        return _TITLES[self.verb]
+
+    @property
+    def pinned(self) -> bool:
+        """Whether client and server share one core: not where they may work at once."""
+        return not self.verb.endswith("_many")
+
+    def rounds(self, plan: Plan) -> int:
+        """Return how many rounds count."""
+        return plan.rounds if self.pinned else plan.batch_rounds
+
+    @property
+    def messages(self) -> int:
+        """How many messages a conversation has."""
+        return {"ids": 1, "save_many": _BATCH, "load_many": _BATCH}.get(self.verb, self.size)
+
+    @property
+    def ids(self) -> list[str]:
+        """The memories that it goes over."""
+        many = self.verb.endswith("_many")
+        return memories(self.size if many else 1 if self.verb == "ids" else _spread(self.size))
+
+    def calls(self, plan: Plan) -> int:
+        """Return how many calls are made at most: appends must not make it another size."""
+        if self.verb == "append":
+            return min(plan.calls, len(self.ids) * max(1, self.size // 4))
+        return plan.calls
+
+
+def memories(count: int) -> list[str]:
+    """Return ids."""
+    return [f"c{number}" for number in range(count)]
+
+
+def _spread(size: int) -> int:
+    """Return over how many memories of a size calls are spread."""
+    return max(1, min(64, 2000 // size))
+
+
+def cells(plan: Plan, transport: str) -> Iterator[Cell]:
+    """Yield what is measured over a transport, concurrency aside.
+
+    How servers are reached matters to single calls: the rest is measured over the first one only.
+    """
+    for verb in ("save", "load", "append", "tail"):
+        for size in plan.sizes + (plan.long if verb in {"append", "tail"} else ()):
+            yield Cell(transport=transport, verb=verb, size=size)
+    if transport != plan.transports[0]:
+        return
+    for size in plan.listings:
+        yield Cell(transport=transport, verb="ids", size=size)
+    for verb in ("save_many", "load_many"):
+        for size in plan.batches:
+            yield Cell(transport=transport, verb=verb, size=size)
