@@ -7,58 +7,18 @@ and what it raises is told apart. The client's package is never imported: it is 
 from __future__ import annotations
 
 import inspect
-import re
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from functools import partial
-from types import FrameType
-from typing import Any, Final, Protocol, cast
+from typing import Any, Protocol, cast
 
 from redember._client import connections
 from redember._core import Exchange, Exchanges, ForeignStore, Store, to_foreign
+from redember._foreign_errors import ErrorReply, failure, reply_of
 from redember._options import RedisOptions
 from redember.errors import InvalidArgumentError, RedemberError
 
 __all__ = ["Foreign", "RedisClient"]
-
-_CODES: Final = {
-    "AskError": "ASK",
-    "AuthenticationError": "WRONGPASS",
-    "AuthenticationWrongNumberOfArgsError": "WRONGPASS",
-    "BusyLoadingError": "LOADING",
-    "ClusterCrossSlotError": "CROSSSLOT",
-    "ClusterDownError": "CLUSTERDOWN",
-    "ExternalAuthProviderError": "WRONGPASS",
-    "MasterDownError": "MASTERDOWN",
-    "MovedError": "MOVED",
-    "NoPermissionError": "NOPERM",
-    "NoScriptError": "NOSCRIPT",
-    "OutOfMemoryError": "OOM",
-    "ReadOnlyError": "READONLY",
-    "TryAgainError": "TRYAGAIN",
-}
-"""The codes of error replies, which redis-py takes away from their text, by its exceptions."""
-
-_PASSING: Final = {
-    "ClusterError",
-    "ConnectionError",
-    "InvalidResponse",
-    "OSError",
-    "RedisClusterException",
-    "TimeoutError",
-}
-"""Exceptions of a client that may have none to raise in a moment."""
-
-_CLIENTS: Final = {"redis.client", "redis.asyncio.client", "redis.utils"}
-_POOLS: Final = {"redis.connection", "redis.asyncio.connection"}
-_STRAIGHT: Final = {
-    "_execute_command",
-    "async_wrapper",
-    "execute_command",
-    "initialize",
-    "wrapper",
-}
-"""The functions in `_CLIENTS` by which redis-py comes to `get_connection` in `_POOLS`."""
 
 _Step = Callable[[], Any] | float
 """Something to call, or seconds to pause."""
@@ -76,18 +36,6 @@ class RedisClient(Protocol):
     def execute_command(self, *args: Any, **options: Any) -> Any:
         """Send one command; return its reply, or raise."""
         ...
-
-
-class ErrorReply(Exception):  # noqa: N818 -- it is a reply, and nobody raises it
-    """An error that the server answered, in one line as the server worded it.
-
-    Attributes:
-        repeated: Whether the client had sent the command before, and got no reply.
-    """
-
-    def __init__(self, line: str, *, repeated: bool) -> None:
-        super().__init__(line)
-        self.repeated = repeated
 
 
 class Foreign:
@@ -208,7 +156,7 @@ def _steps(client: Any, name: str, exchange: Exchange) -> _Steps:
     while (request := exchange.request()) is not None:
         every, server, commands = request
         replies: list[Any] | None = None
-        failure = None
+        failed = None
         try:
             if every:
                 replies = yield from _of_every_primary(client, commands)
@@ -217,11 +165,11 @@ def _steps(client: Any, name: str, exchange: Exchange) -> _Steps:
             else:
                 replies = yield from _of_server(client, server, commands)
         except Exception as error:  # noqa: BLE001 -- nothing of the client's own may come out
-            failure = _failure(error, name)
+            failed = failure(error, name)
         # Out of the block above: what the client raised may quote a password or a message, and
         # would hang on to the error that is raised here.
-        if failure is not None:
-            pause = exchange.failed(*failure)
+        if failed is not None:
+            pause = exchange.failed(*failed)
         elif replies is None:
             pause = exchange.gone()
         else:
@@ -248,13 +196,10 @@ def _replies(
         if keyed and name not in {"EVAL", "EVALSHA"}:
             options["keys"] = [command[1]]  # a client that caches replies wants to know
         reply, error = yield partial(send, *command, **options)
-        line = None if error is None else _line(error)
-        if error is None:
-            replies.append(_raw(name, reply))
-        elif line is None:
+        said: Any = _raw(name, reply) if error is None else reply_of(error)
+        if error is not None and said is None:
             raise error
-        else:
-            replies.append(ErrorReply(line, repeated=_sent(error) and _retried(error)))
+        replies.append(said)
     return replies
 
 
@@ -301,83 +246,3 @@ def _raw(name: str, reply: Any) -> Any:
             (cursor,) = cast("dict[str, Any]", cursor).values()
         return [str(cursor) if isinstance(cursor, int) else cursor, keys]
     return reply
-
-
-def _names(error: BaseException) -> list[str]:
-    """Return the names of the classes of `error`, its own first."""
-    return [cls.__name__ for cls in type(error).__mro__]
-
-
-def _line(error: Exception) -> str | None:
-    """Return the error line of the server that `error` stands for; `None` if it is none."""
-    names = _names(error)
-    if "RedisError" not in names:
-        return None
-    code = getattr(error, "status_code", None) or next(filter(None, map(_CODES.get, names)), None)
-    text = str(error)
-    if code is not None:
-        return f"{code} {text}"
-    if "ResponseError" not in names:
-        return None
-    # redis-py takes no codes away but those it knows, and `ERR`.
-    return text if re.match(r"[A-Z]{3,} ", text) else f"ERR {text}"
-
-
-def _failure(error: Exception, client: str) -> tuple[str, bool, bool, bool]:
-    """Return why there is no reply: in words, whether something was sent, timed out, may pass."""
-    names = _names(error)
-    words = _words(error)
-    because = f" ({words})" if words else ""
-    reason = (
-        f"the client, a {client}, raised {names[0]}{because}; check its settings and its server"
-    )
-    return reason, _sent(error), "TimeoutError" in names, not _PASSING.isdisjoint(names)
-
-
-def _words(error: Exception) -> str:
-    """Return as much of the text of `error` as can hold no secret and no message.
-
-    That of redis-py's errors up to the first thing that is quoted or listed: they know the command
-    and the settings of the connection. Nothing of others: they may come from hooks.
-    """
-    if isinstance(error, OSError):
-        return error.strerror or ""
-    text = str(error)
-    if "@" in text or {"RedisError", "RedisClusterException"}.isdisjoint(_names(error)):
-        return ""
-    plain = re.split(r"[\"'`<=(\[{]", text, maxsplit=1)[0]
-    return "".join(c if c.isprintable() else " " for c in plain[:160]).rstrip(" .:,-")
-
-
-def _frames(error: Exception) -> Iterator[FrameType]:
-    """Yield the frames that `error` came through, but ours, the outermost first."""
-    trace = error.__traceback__
-    while trace is not None:
-        if trace.tb_frame.f_globals.get("__name__") != __name__:
-            yield trace.tb_frame
-        trace = trace.tb_next
-
-
-def _sent(error: Exception) -> bool:
-    """Return whether something may have been sent; not if there was no connection to send it by.
-
-    Only where redis-py's own code goes straight for one: whoever stands between may have retried,
-    as clients of a cluster do.
-    """
-    for frame in _frames(error):
-        module, name = frame.f_globals.get("__name__"), frame.f_code.co_name
-        if name == "get_connection" and module in _POOLS:
-            return False
-        if module not in _CLIENTS or name not in _STRAIGHT:
-            return True
-    return True
-
-
-def _retried(error: Exception) -> bool:
-    """Return whether redis-py had sent the command before: its loops count their failures."""
-    counts = (
-        frame.f_locals.get(name)
-        for frame in _frames(error)
-        for name in ("failures", "failure_count")
-    )
-    return any(isinstance(count, int) and count > 0 for count in counts)

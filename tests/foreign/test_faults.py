@@ -12,7 +12,7 @@ import redis
 from redis.backoff import ConstantBackoff, NoBackoff
 from redis.retry import Retry
 
-from redember._foreign import _CODES
+from redember._foreign_errors import CODES
 from redember.errors import (
     AuthFailedError,
     OutcomeUnknownError,
@@ -269,7 +269,7 @@ def test_everything_redis_py_raises_becomes_an_error_of_ours(mine: Mine, fake_se
 
     client.__class__ = Failing
     for cls in kinds:
-        is_reply = cls.__name__ in _CODES
+        is_reply = cls.__name__ in CODES
         client.failing = cls("12 h:1" if is_reply else "no 'hunter2'")
         with pytest.raises(RedemberError) as caught:
             backend.ping()  # tried once
