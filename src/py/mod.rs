@@ -2,6 +2,7 @@
 
 mod batch;
 mod bridge;
+mod client;
 mod decode;
 mod document;
 mod encode;
@@ -24,6 +25,8 @@ mod _core {
     #[pymodule_export]
     use super::batch::PyBatch;
     #[pymodule_export]
+    use super::client::PyClient;
+    #[pymodule_export]
     use super::document::{from_document, to_document};
     #[pymodule_export]
     use super::foreign::{ForeignStore, PyExchange, PyExchanges, to_foreign};
@@ -35,7 +38,7 @@ mod _core {
     use super::results::{MemoryInfo, WriteResult};
     #[pymodule_export]
     use super::store::{
-        AsyncStore, Listing, PyClient, Store, file_store, memory_store, redis_store, to_async,
+        AsyncStore, Listing, Store, file_store, memory_store, redis_store, to_async,
     };
 
     #[pymodule_export]
