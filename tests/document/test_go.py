@@ -39,10 +39,15 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def go(program: Path, real_server: RealServer) -> Iterator[Go]:
-    with Go(program, "-redis", real_server.address) as go, real_server.client() as raw:
+    def clear() -> None:
+        with real_server.client() as raw:
+            for key in raw.scan_iter(f"*{PREFIX}*"):
+                raw.delete(key)
+
+    clear()  # other tests use Go's prefix, too
+    with Go(program, "-redis", real_server.address) as go:
         yield go
-        for key in raw.scan_iter(f"*{PREFIX}*"):
-            raw.delete(key)
+    clear()
 
 
 @pytest.fixture

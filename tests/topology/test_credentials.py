@@ -92,9 +92,11 @@ def test_the_callable_is_asked_again_when_the_password_was_changed(
     assert backend.append("m", [{"n": 2}]).count == 3
     assert vault.asked == 1
     guarded.client_kill_filter(_type="normal", skipme=True)
-    calls = [lambda b: b.append("m", [{"n": 0}])] * 24
-    answers = connect_anyhow.together(calls, backend)
-    assert sorted(answer.count for answer in answers) == list(range(4, 28))
+    # Reads: a write that meets a connection just closed may have been applied, and is not repeated
+    # with another login.
+    assert connect_anyhow.together([lambda b: b.count("m")] * 24, backend) == [3] * 24
+    assert vault.asked == 2
+    assert backend.append("m", [{"n": 3}]).count == 4
     assert vault.asked == 2
 
 
