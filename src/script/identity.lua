@@ -1,10 +1,13 @@
 -- After the header was read: answers replays, late writes and conflicts, takes the lane out of `lanes`.
-local first = not answer and string.find(lanes, ';' .. lane .. ':', 1, true)
+local first, last
+if not answer then
+  first, last = string.find(lanes, ';' .. lane .. ':', 1, true)
+end
 -- Has this lane written before? Then this is that write again, a late one, or the next one.
 if first then
-  local seen, seen_rev, seen_count, after =
-    string.match(lanes, '^;[^:]+:([^:]+):(%d+):(%d+):%d+()', first)
+  local seen, after = string.match(lanes, '^([^:]+):[%d:]+()', last + 1)
   if seen == token then
+    local seen_rev, seen_count = string.match(lanes, ':(%d+):(%d+):', last + 1)
     answer = { 1, tonumber(seen_rev), tonumber(seen_count) }
   elseif string.sub(lane, 1, 1) == 'i' then
     answer = { 4, tonumber(rev), tonumber(count) }
