@@ -1,6 +1,7 @@
 -- Appends messages. ARGV: 6 messages, 7 messages in the last chunk, 8.. chunks.
 --
--- Small chunks gather in an open run at the tail; 32 of them, or CHUNK_BYTES, are folded into one.
+-- Small chunks gather in an open run at the tail, which ends when it has 32 of them or the next one
+-- would fill it to CHUNK_BYTES.
 if answer then
   return answer
 end
@@ -16,23 +17,31 @@ if line and length > chunks + 1 then
     call('RPUSH', key, ARGV[8])
   end
 end
+if added > 0 and (not small or run + 0 >= FOLD_CHUNKS or run_bytes + size >= CHUNK_BYTES) then
+  -- The run ends, and is folded into one chunk if its chunks are small: Lua hashes every byte of every
+  -- string it makes, so what is folded costs the server more than all the rest.
+  if run + 0 > 1 and run_bytes / run < 1024 then
+    local pushed = small and 1 or 0
+    local folded = table.concat(call('LRANGE', key, -run - pushed, -1 - pushed), '\n')
+    -- Counted from the head: a server that died while it wrote to its append-only file may begin again
+    -- with half of a script's commands, and has a chunk more than the header knows. This cuts it off.
+    call('LTRIM', key, '0', chunks - run)
+    if small then
+      call('RPUSH', key, folded, ARGV[8])
+    else
+      call('RPUSH', key, folded)
+    end
+    chunks, run = chunks - run + 1, 1
+  end
+  -- What is half full is not folded again.
+  if not small or run_bytes + size >= CHUNK_BYTES / 2 then
+    run, run_bytes, run_messages = 0, 0, 0
+  end
+end
 if small then
   bytes, chunks = bytes + size, chunks + 1
   run, run_bytes, run_messages = run + 1, run_bytes + size, run_messages + ARGV[6]
-end
--- Large chunks end the run before them.
-if added > 0 and run + 0 > 1 and (not small or run >= FOLD_CHUNKS or run_bytes >= CHUNK_BYTES) then
-  local folded = call('LRANGE', key, -run, '-1')
-  -- Counted from the head: a server that died while it wrote to its append-only file may begin again
-  -- with half of a script's commands, and has a chunk more than the header knows. This cuts it off.
-  call('LTRIM', key, '0', chunks - run)
-  call('RPUSH', key, table.concat(folded, '\n'))
-  chunks, run = chunks - run + 1, 1
-end
-if added > 0 and (not small or run_bytes >= CHUNK_BYTES) then
-  run, run_bytes, run_messages = 0, 0, 0
-end
-if added > 0 and not small then
+elseif added > 0 then
   -- A thousand at a time: Lua's stack takes no more than about 8000.
   for from = 8, #ARGV, 1000 do
     call('RPUSH', key, unpack(ARGV, from, math.min(from + 999, #ARGV)))

@@ -52,7 +52,7 @@ impl Script {
 }
 
 /// Sizes that scripts and core must agree on: `CHUNK_BYTES` is [`crate::layout::CHUNK_BYTES`].
-const SIZES: &str = "local CHUNK_BYTES, FOLD_CHUNKS = 16384, 32\n";
+const SIZES: &str = "local CHUNK_BYTES, FOLD_CHUNKS = 7680, 32\n";
 const OPEN: &str = concat!(include_str!("open.lua"), include_str!("identity.lua"));
 const CLOSE: &str = concat!(
     include_str!("prune.lua"),

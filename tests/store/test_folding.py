@@ -13,7 +13,7 @@ from tests.talk import talk, text_of_size, user
 
 pytestmark = pytest.mark.only("redis", why="chunks are how a memory lies in Redis")
 
-CHUNK = 16 << 10
+CHUNK = 15 << 9
 HEADER = re.compile(
     rb"redember:1 rev=(?P<rev>\d+) count=(?P<count>\d+) total=(?P<total>\d+) skip=(?P<skip>\d+) "
     rb"bytes=(?P<bytes>\d+) chunks=(?P<chunks>\d+) "
@@ -80,7 +80,7 @@ def test_header_and_chunks_agree_after_any_writes(make: Maker, seed: int) -> Non
     assert backend.load("m").to_dicts() == expected
 
 
-def test_a_save_writes_chunks_of_about_sixteen_kib(make: Maker) -> None:
+def test_a_save_writes_chunks_of_about_eight_kib(make: Maker) -> None:
     expected = [user(text_of_size(200, number)) for number in range(700)]
     make().save("m", expected)
     chunks = check(make, "m", expected)
