@@ -42,11 +42,15 @@ impl Layout {
     }
 }
 
-/// A save writes chunks of about this many bytes, and small chunks are folded up to it.
+/// The smallest chunk that a save writes before the last, and the size up to which small ones are
+/// folded.
 ///
 /// Loading 1000 messages as chunks of this size costs about 1.4 times one plain value, as one
 /// element a message 2.6 times.
 pub const CHUNK_BYTES: usize = 16 << 10;
+/// The largest chunk that a save writes, but for a message that is larger: a server takes in a few of
+/// these at less cost than many small ones.
+pub const LARGE_CHUNK_BYTES: usize = 64 << 10;
 
 /// Reads the elements of a whole `log` memory: the header, then every chunk.
 ///
