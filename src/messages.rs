@@ -4,7 +4,7 @@
 //! store and a list of spans over them.
 
 use std::fmt;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -153,21 +153,25 @@ impl Messages {
 
     /// Cuts the messages into chunks: whole messages, a newline between two of them.
     ///
-    /// A chunk ends at the first message that makes it `target` bytes or more; a message that is
-    /// itself that large stands alone. Lines that lie together are shared, not copied.
-    pub fn chunks(&self, target: usize) -> Vec<Chunk> {
-        let mut chunks = Vec::with_capacity(self.size() / target + 1);
+    /// A chunk ends at the first message that makes it as large as half of what is left, within
+    /// `sizes`; a message of the smaller size or more stands alone. So many bytes take few chunks,
+    /// and the last ones are small. Lines that lie together are shared, not copied.
+    pub fn chunks(&self, sizes: RangeInclusive<usize>) -> Vec<Chunk> {
+        let (&smallest, &largest) = (sizes.start(), sizes.end());
+        let mut chunks = Vec::new();
+        let mut left = self.size() + self.len();
         let mut first = 0;
         let mut size = 0;
         for (index, span) in self.spans().iter().enumerate() {
-            if index > first && span.len() >= target {
+            let alone = span.len() >= smallest;
+            if alone && index > first {
                 chunks.push(self.chunk(first..index));
-                (first, size) = (index, 0);
+                (first, left, size) = (index, left - size, 0);
             }
             size += span.len() + 1;
-            if size >= target {
+            if alone || size >= (left / 2).max(smallest).min(largest) {
                 chunks.push(self.chunk(first..index + 1));
-                (first, size) = (index + 1, 0);
+                (first, left, size) = (index + 1, left - size, 0);
             }
         }
         if first < self.len() {
@@ -302,7 +306,7 @@ mod tests {
     fn chunks_hold_whole_messages_and_large_ones_stand_alone() {
         let large = format!("{{\"x\":\"{}\"}}", "y".repeat(40));
         let all = messages(&["{\"a\":1}", "{\"a\":2}", &large, "{\"a\":3}", "{\"a\":4}"]);
-        let chunks = all.chunks(32);
+        let chunks = all.chunks(32..=32);
         let counts: Vec<usize> = chunks.iter().map(|chunk| chunk.messages).collect();
         assert_eq!(counts, [2, 1, 2]);
         let segments = chunks.into_iter().map(|chunk| chunk.text).collect();
@@ -310,9 +314,19 @@ mod tests {
     }
 
     #[test]
+    fn each_chunk_takes_half_of_what_is_left() {
+        let all = messages(&["{\"a\":1}"; 100]);
+        let sizes = |sizes| -> Vec<usize> {
+            all.chunks(sizes).iter().map(|chunk| chunk.messages).collect()
+        };
+        assert_eq!(sizes(80..=240), [30, 30, 20, 10, 10]);
+        assert_eq!(sizes(80..=80), [10; 10]);
+    }
+
+    #[test]
     fn picked_messages_are_copied_into_chunks() {
         let all = messages(&["{\"a\":0}", "{\"a\":1}", "{\"a\":2}"]);
         let picked = all.pick([2, 0].into_iter());
-        assert_eq!(picked.chunks(1 << 14)[0].text, "{\"a\":2}\n{\"a\":0}");
+        assert_eq!(picked.chunks(32..=32)[0].text, "{\"a\":2}\n{\"a\":0}");
     }
 }

@@ -42,13 +42,16 @@ impl Layout {
     }
 }
 
-/// A save writes chunks of about this many bytes, and small chunks are folded up to it.
+/// The smallest chunk that a save writes before the last, and the size up to which small ones are
+/// folded.
 ///
-/// Long enough that a load of 1000 messages is hardly slower than one plain value, short enough for
-/// the scripts: Lua hashes every byte of a string that it makes, about 1 µs a KiB, so a fold and the
-/// reading of a tail cost by the byte. With the message that fills it and what Redis adds, a chunk
-/// mostly fits into an allocation of 8 KiB.
+/// Short enough for the scripts: Lua hashes every byte of a string that it makes, about 1 µs a KiB,
+/// so a fold and the reading of a tail cost by the byte. With the message that fills it and what
+/// Redis adds, a chunk mostly fits into an allocation of 8 KiB.
 pub const CHUNK_BYTES: usize = 15 << 9;
+/// The largest chunk that a save writes, but for a message that is larger: a server takes in a few of
+/// these at less cost than many small ones.
+pub const LARGE_CHUNK_BYTES: usize = 64 << 10;
 
 /// Reads the elements of a whole `log` memory: the header, then every chunk.
 ///

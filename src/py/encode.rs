@@ -1,5 +1,7 @@
 //! Python objects to JSON text. What has no JSON form is refused, with the path to it.
 
+use std::ops::Range;
+
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -22,6 +24,9 @@ const BYTES_A_MESSAGE: usize = 16;
 /// Bytes that a message or conversation may take before any store's limits are known.
 pub(super) const MOST_BYTES: usize = 1 << 30;
 
+/// How many names are looked for among those that were written before.
+const NAMES: usize = 12;
+
 type Written = Result<(), Refusal>;
 
 /// Encodes an iterable of messages. One that is [`PyMessages`] already is shared, not copied.
@@ -37,8 +42,7 @@ pub(super) fn messages(value: &Bound<'_, PyAny>, limits: Limits) -> PyResult<Mes
         return Err(Refusal::new(problem).raise(py, "messages"));
     }
     let size = value.len().unwrap_or(0).min(1 << 16);
-    let mut encoder =
-        Encoder { out: Vec::with_capacity(size * 128), limits, start: 0, separators: 0, depth: 0 };
+    let mut encoder = Encoder::new(Vec::with_capacity(size * 128), limits);
     let mut ends = Vec::with_capacity(size);
     let items = value.try_iter().map_err(|_| {
         let kind = type_name(value);
@@ -108,21 +112,28 @@ struct Encoder {
     /// Newlines written so far; they do not count as bytes of the conversation.
     separators: usize,
     depth: usize,
+    /// The first names of members, and where in `out` they are: messages have the same few names,
+    /// and what programs and readers of JSON make has one copy of each.
+    names: SmallVec<[(Py<PyString>, Range<usize>); NAMES]>,
 }
 
 impl Encoder {
+    fn new(out: Vec<u8>, limits: Limits) -> Self {
+        Self { out, limits, start: 0, separators: 0, depth: 0, names: SmallVec::new() }
+    }
+
     /// For messages that are not on their way to a store, whose limits come later.
     fn unstored() -> Self {
         let limits = Limits { message: MOST_BYTES, conversation: MOST_BYTES };
-        Self { out: Vec::with_capacity(128), limits, start: 0, separators: 0, depth: 0 }
+        Self::new(Vec::with_capacity(128), limits)
     }
 
     fn message(&mut self, value: &Bound<'_, PyAny>) -> Written {
-        if let Ok(message) = value.cast_exact::<PyMessage>() {
-            return self.encoded(value, message.get().core());
-        }
         if let Ok(dict) = value.cast::<PyDict>() {
             return self.dict(dict);
+        }
+        if let Ok(message) = value.cast_exact::<PyMessage>() {
+            return self.encoded(value, message.get().core());
         }
         if self.mapping_or_model(value)? {
             return Ok(());
@@ -226,15 +237,25 @@ impl Encoder {
     }
 
     fn dict(&mut self, dict: &Bound<'_, PyDict>) -> Written {
-        // Taken out first: a value's own code may change the dict while it is written.
-        let items: SmallVec<[_; 8]> = dict.iter().collect();
         self.enter(dict.as_any())?;
-        self.out.push(b'{');
-        for (index, (key, value)) in items.into_iter().enumerate() {
-            if index > 0 {
-                self.out.push(b',');
+        let mut before = b'{';
+        let mut items = dict.iter();
+        while let Some((key, value)) = items.next() {
+            if value.cast_exact::<PyString>().is_ok() {
+                self.out.push(std::mem::replace(&mut before, b','));
+                self.member(&key, &value)?;
+                continue;
             }
-            self.member(&key, &value)?;
+            // Taken out first: the code of a value that is no text may change the dict.
+            let rest: SmallVec<[_; 8]> = std::iter::once((key, value)).chain(items).collect();
+            for (key, value) in &rest {
+                self.out.push(std::mem::replace(&mut before, b','));
+                self.member(key, value)?;
+            }
+            break;
+        }
+        if before == b'{' {
+            self.out.push(b'{');
         }
         self.out.push(b'}');
         self.depth -= 1;
@@ -246,14 +267,25 @@ impl Encoder {
             let problem = format!("a key is {}, keys must be text", type_name(key));
             return Err(Refusal::new(problem));
         };
-        if let Some(usual) = usual_name(name) {
-            self.check_room(usual.len())?;
-            self.out.extend_from_slice(usual);
-        } else {
-            self.text(name).map_err(|refusal| refusal.under(|| ".(key)".to_owned()))?;
-            self.out.push(b':');
-        }
+        self.name(name)?;
         self.value(value).map_err(|refusal| refusal.under(|| step(name)))
+    }
+
+    /// Writes the name of a member, as a copy of what was written for it before if it was.
+    fn name(&mut self, name: &Bound<'_, PyString>) -> Written {
+        if let Some((_, written)) = self.names.iter().find(|(known, _)| known.is(name)) {
+            let written = written.clone();
+            self.check_room(written.len())?;
+            self.out.extend_from_within(written);
+            return Ok(());
+        }
+        let start = self.out.len();
+        self.text(name).map_err(|refusal| refusal.under(|| ".(key)".to_owned()))?;
+        self.out.push(b':');
+        if self.names.len() < NAMES {
+            self.names.push((name.clone().unbind(), start..self.out.len()));
+        }
+        Ok(())
     }
 
     fn array<'py>(
@@ -320,17 +352,6 @@ impl Encoder {
         }
         Ok(())
     }
-}
-
-/// Returns a name that nearly every message has as it is written, if `name` is Python's one copy
-/// of it, as names in a program's text are.
-#[inline]
-fn usual_name(name: &Bound<'_, PyString>) -> Option<&'static [u8]> {
-    let py = name.py();
-    if name.is(intern!(py, "role")) {
-        return Some(b"\"role\":");
-    }
-    name.is(intern!(py, "content")).then_some(b"\"content\":")
 }
 
 /// Returns what a model object says of itself; `None` if it is no such object.

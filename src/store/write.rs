@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::redis_store::{StoreOptions, command};
 use super::{Answer, Key, Lane, Mode, Write, Writer, Written};
 use crate::error::{Error, ErrorKind, Result};
-use crate::layout::CHUNK_BYTES;
+use crate::layout::{CHUNK_BYTES, LARGE_CHUNK_BYTES};
 use crate::plan::{Command, Plan, Reply, Request, Step};
 use crate::script;
 
@@ -110,7 +110,7 @@ pub(super) fn plan(
     transactions: bool,
 ) -> Box<dyn Plan> {
     let identity = Identity::of(write, &key, writer);
-    let chunks = write.messages.chunks(CHUNK_BYTES);
+    let chunks = write.messages.chunks(CHUNK_BYTES..=LARGE_CHUNK_BYTES);
     let mut args = identity.arguments(options, write.if_revision);
     args.push(write.messages.len().to_string().into());
     args.push(chunks.last().map_or(0, |chunk| chunk.messages).to_string().into());

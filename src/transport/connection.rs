@@ -9,8 +9,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustls::ClientConnection;
 
 use super::address::{Address, Bounds, Role, SHORT_PATIENCE};
+use super::packet::Packet;
 use super::probe::Probe;
-use super::resp::{pack, read_reply};
+use super::resp::read_reply;
 use super::stream::{Interrupted, Stream};
 use super::tls;
 use crate::call::{Failure, Retry};
@@ -22,14 +23,12 @@ use crate::script::Form;
 
 /// Bytes that one read takes from the socket; a large reply needs few system calls.
 const READ_BUFFER: usize = 64 << 10;
-/// The write buffer that an idle connection keeps.
-const KEPT_WRITE_BUFFER: usize = 64 << 10;
 
 /// A connection that is logged in and on its database.
 #[derive(Debug)]
 pub(super) struct Connection {
     stream: BufReader<Stream>,
-    out: Vec<u8>,
+    out: Packet,
     /// Whether it has answered a caller's request before.
     proven: bool,
 }
@@ -49,7 +48,7 @@ impl Connection {
                 stream.secure(session).map_err(|error| explain(address, lost(error), bounds))?;
         }
         let stream = BufReader::with_capacity(READ_BUFFER, stream);
-        let mut connection = Self { stream, out: Vec::new(), proven: false };
+        let mut connection = Self { stream, out: Packet::default(), proven: false };
         // One round trip before anything of the caller's is sent: a server that is full, or wants a
         // password, says so to whatever comes first.
         let greeting = greeting(address);
@@ -145,15 +144,12 @@ impl Connection {
         commands: impl Iterator<Item = &'a Command>,
         form: Form,
     ) -> Result<(), Failure> {
-        self.out.clear();
         let mut forms = Forms::new(form);
-        commands.for_each(|command| pack(&mut self.out, command, forms.of(command)));
+        commands.for_each(|command| self.out.push(command, forms.of(command)));
         let stream = self.stream.get_mut();
-        if let Err(error) = stream.write_all(&self.out).and_then(|()| stream.flush()) {
-            return Err(self.last_words(address).unwrap_or_else(|| self.lost(address, &error)));
-        }
-        self.out.shrink_to(KEPT_WRITE_BUFFER);
-        Ok(())
+        let sent = self.out.write_to(stream).and_then(|()| stream.flush());
+        self.out.clear();
+        sent.map_err(|error| self.last_words(address).unwrap_or_else(|| self.lost(address, &error)))
     }
 
     fn lost(&self, address: &Address, error: &io::Error) -> Failure {

@@ -14,6 +14,7 @@ mod durability;
 mod gate;
 mod links;
 pub(crate) mod multiplexed;
+mod packet;
 mod pool;
 mod probe;
 mod resolve;

@@ -25,17 +25,22 @@ const TRUSTED_ITEMS: usize = 1 << 10;
 
 /// Appends a command as it goes over the wire.
 pub(super) fn pack(out: &mut Vec<u8>, command: &Command, form: Form) {
+    pack_parts(out, command, form, |out, part| out.extend_from_slice(part));
+}
+
+/// Appends a command as [`pack`] does; `put` says what becomes of each argument.
+pub(super) fn pack_parts(
+    out: &mut Vec<u8>,
+    command: &Command,
+    form: Form,
+    mut put: impl FnMut(&mut Vec<u8>, &Bytes),
+) {
     let mut parts = 0;
-    let mut size = 0;
-    command.for_each_part(form, |part| {
-        parts += 1;
-        size += part.len() + 16;
-    });
-    out.reserve(size + 16);
+    command.for_each_part(form, |_| parts += 1);
     write_length(out, b'*', parts);
     command.for_each_part(form, |part| {
         write_length(out, b'$', part.len());
-        out.extend_from_slice(part);
+        put(out, part);
         out.extend_from_slice(b"\r\n");
     });
 }

@@ -1,6 +1,6 @@
 //! A socket that keeps a deadline and lets Ctrl-C through.
 
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
@@ -161,6 +161,14 @@ impl Write for Stream {
             Kind::Tcp(socket) => socket.write(buffer),
             Kind::Unix(socket) => socket.write(buffer),
             Kind::Tls(tls) => tls.write(buffer),
+        })
+    }
+
+    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.persist(|socket| match socket {
+            Kind::Tcp(socket) => socket.write_vectored(pieces),
+            Kind::Unix(socket) => socket.write_vectored(pieces),
+            Kind::Tls(tls) => tls.write_vectored(pieces),
         })
     }
 

@@ -14,6 +14,7 @@ from tests.talk import talk, text_of_size, user
 pytestmark = pytest.mark.only("redis", why="chunks are how a memory lies in Redis")
 
 CHUNK = 15 << 9
+LARGE = 64 << 10
 HEADER = re.compile(
     rb"redember:1 rev=(?P<rev>\d+) count=(?P<count>\d+) total=(?P<total>\d+) skip=(?P<skip>\d+) "
     rb"bytes=(?P<bytes>\d+) chunks=(?P<chunks>\d+) "
@@ -80,12 +81,16 @@ def test_header_and_chunks_agree_after_any_writes(make: Maker, seed: int) -> Non
     assert backend.load("m").to_dicts() == expected
 
 
-def test_a_save_writes_chunks_of_about_eight_kib(make: Maker) -> None:
-    expected = [user(text_of_size(200, number)) for number in range(700)]
+def test_a_save_makes_each_chunk_half_of_what_is_left(make: Maker) -> None:
+    expected = [user(text_of_size(200, number)) for number in range(1500)]
     make().save("m", expected)
     chunks = check(make, "m", expected)
-    assert all(CHUNK <= len(chunk) + 1 < CHUNK + 300 for chunk in chunks[:-1])
-    assert len(chunks) == -(-sum(len(chunk) + 1 for chunk in chunks) // CHUNK)
+    left = sum(len(chunk) + 1 for chunk in chunks)
+    for chunk in chunks[:-1]:
+        due = min(max(left // 2, CHUNK), LARGE)
+        assert due <= len(chunk) + 1 < due + 300
+        left -= len(chunk) + 1
+    assert len(chunks) < 14
 
 
 @pytest.mark.parametrize("verb", ["save", "append"])
