@@ -78,7 +78,9 @@ fn keyspace(criterion: &mut Criterion) {
     };
     let key = space.key(&id);
     criterion.bench_function("keyspace/key", |bencher| bencher.iter(|| space.key(black_box(&id))));
-    criterion.bench_function("keyspace/id", |bencher| bencher.iter(|| space.id(black_box(&key))));
+    criterion.bench_function("keyspace/id", |bencher| {
+        bencher.iter(|| space.id(Bytes::copy_from_slice(black_box(&key))));
+    });
 }
 
 criterion_group!(benches, codec, keyspace);

@@ -206,17 +206,24 @@ class AsyncVerbs(AsyncClosing):
 
     async def list(self) -> builtins.list[str]:
         """Return the ids of all memories, in no order, each once."""
-        return [memory_id async for memory_id in self.iter_ids()]
+        ids: builtins.list[str] = []
+        async for page in self._pages():
+            ids += page
+        return ids
 
     async def iter_ids(self) -> AsyncIterator[str]:
         """Yield the ids of all memories, page by page, each once.
 
         An id that is there all the while comes; one that is made or deleted meanwhile may come.
         """
-        listing = self._store.listing()
-        while (page := await self._store.page(listing)) is not None:
+        async for page in self._pages():
             for memory_id in page:
                 yield memory_id
+
+    async def _pages(self) -> AsyncIterator[builtins.list[str]]:
+        listing = self._store.listing()
+        while (page := await self._store.page(listing)) is not None:
+            yield page
 
     async def exists(self, memory_id: str) -> bool:
         """Return whether there is such a memory."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from redember._address import TlsOptions
 from redember._closing import Closing
@@ -12,7 +12,7 @@ from redember._core import Client as Connections
 from redember._options import RedisOptions, check_options, seconds
 from redember.errors import InvalidArgumentError, RedemberError
 
-__all__ = ["Client", "connections", "default_options", "parsed"]
+__all__ = ["Client", "RedisClient", "connections", "default_options", "parsed"]
 
 
 def parsed(addr_or_url: str) -> RedisOptions:
@@ -153,6 +153,14 @@ class Client(Closing):
     def __repr__(self) -> str:
         """Say where it connects to, without secrets."""
         return f"Client({self._core.address!r})"
+
+
+class RedisClient(Protocol):
+    """What a client of the caller's own must look like; `redis.Redis` does, and its relatives."""
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        """Send one command; return its reply, or raise."""
+        ...
 
 
 def _joined(addrs: Sequence[str]) -> str:

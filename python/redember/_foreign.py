@@ -10,15 +10,15 @@ import inspect
 import time
 from collections.abc import Callable, Generator
 from functools import partial
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
-from redember._client import connections
+from redember._client import RedisClient, connections
 from redember._core import Exchange, Exchanges, ForeignStore, Store, to_foreign
 from redember._foreign_errors import ErrorReply, failure, reply_of
 from redember._options import RedisOptions
 from redember.errors import InvalidArgumentError, RedemberError
 
-__all__ = ["Foreign", "RedisClient"]
+__all__ = ["Foreign"]
 
 _Step = Callable[[], Any] | float
 """Something to call, or seconds to pause."""
@@ -28,14 +28,6 @@ _Outcome = tuple[Any, Exception | None]
 
 _Steps = Generator[_Step, _Outcome, Any]
 """Steps for somebody who blocks, or awaits, to take."""
-
-
-class RedisClient(Protocol):
-    """What a client of the caller's own must look like; `redis.Redis` does, and its relatives."""
-
-    def execute_command(self, *args: Any, **options: Any) -> Any:
-        """Send one command; return its reply, or raise."""
-        ...
 
 
 class Foreign:

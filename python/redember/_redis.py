@@ -9,10 +9,9 @@ from typing import Any, ClassVar, Self
 from redember._address import TlsOptions
 from redember._aio_verbs import AsyncVerbs
 from redember._checks import check_text
-from redember._client import Client, connections, default_options, parsed
+from redember._client import Client, RedisClient, connections, default_options, parsed
 from redember._core import Client as Connections
 from redember._core import redis_store
-from redember._foreign import Foreign, RedisClient
 from redember._options import (
     DEFAULT_GO_PREFIX,
     DEFAULT_PREFIX,
@@ -36,7 +35,7 @@ class _Configured:
     """
 
     _options: RedisOptions
-    _client: Client | Foreign | None
+    _client: Any  # a `Client`; or a `Foreign`, which is loaded for those who bring one; or none
     _connections: Connections
     _store: Any
     _adopt: ClassVar[Any]  # says which of the two stores the verbs drive
@@ -44,7 +43,7 @@ class _Configured:
     def __init__(self, addr_or_url: str | None = None) -> None:
         self._set_up(default_options() if addr_or_url is None else parsed(addr_or_url), None)
 
-    def _set_up(self, options: RedisOptions, client: Client | Foreign | None) -> None:
+    def _set_up(self, options: RedisOptions, client: Any) -> None:
         self._options = options
         self._client = client
         self._connections = connections(options) if client is None else client._core  # noqa: SLF001
@@ -57,11 +56,11 @@ class _Configured:
         store = redis_store(
             self._connections, prefix=options.prefix, layout=options.layout, **settings
         )
-        adopt = client.adopt if isinstance(client, Foreign) else self._adopt
+        adopt = getattr(client, "adopt", self._adopt)  # a client of the caller's own drives it, too
         self._store = adopt(store)
 
     @classmethod
-    def _of(cls, options: RedisOptions, client: Client | Foreign | None) -> Self:
+    def _of(cls, options: RedisOptions, client: Any) -> Self:
         backend = cls.__new__(cls)
         backend._set_up(options, client)  # noqa: SLF001 -- one of us
         return backend
@@ -104,6 +103,8 @@ class _Configured:
         """
         if isinstance(client, Client):
             return cls._of(client.options, client)
+        from redember._foreign import Foreign
+
         foreign = Foreign(client, is_async=issubclass(cls, AsyncVerbs))
         return cls._of(foreign.options, foreign)
 
@@ -253,8 +254,7 @@ class _Configured:
 
     def __repr__(self) -> str:
         """Say where memories are kept, without secrets."""
-        client = self._client
-        where = client.name if isinstance(client, Foreign) else self._connections.address
+        where = getattr(self._client, "name", self._connections.address)
         return f"{type(self).__name__}({where!r}, prefix={self._options.prefix!r})"
 
     def __reduce__(self) -> str:

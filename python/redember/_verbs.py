@@ -200,16 +200,23 @@ class Verbs(Closing):
 
     def list(self) -> builtins.list[str]:
         """Return the ids of all memories, in no order, each once."""
-        return [*self.iter_ids()]
+        ids: builtins.list[str] = []
+        for page in self._pages():
+            ids += page
+        return ids
 
     def iter_ids(self) -> Iterator[str]:
         """Yield the ids of all memories, page by page, each once.
 
         An id that is there all the while comes; one that is made or deleted meanwhile may come.
         """
+        for page in self._pages():
+            yield from page
+
+    def _pages(self) -> Iterator[builtins.list[str]]:
         listing = self._store.listing()
         while (page := self._store.page(listing)) is not None:
-            yield from page
+            yield page
 
     def exists(self, memory_id: str) -> bool:
         """Return whether there is such a memory."""

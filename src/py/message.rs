@@ -4,11 +4,11 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use pyo3::IntoPyObjectExt;
 use pyo3::basic::CompareOp;
-use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyMapping, PyString, PyTuple};
 
+use super::untracked::Untracked;
 use super::{decode, encode, error};
 use crate::error::Error;
 use crate::message::Message;
@@ -21,19 +21,11 @@ const NAMED: [&str; 5] = ["role", "content", "tool_calls", "tool_call_id", "name
 #[derive(Debug)]
 pub(super) struct PyMessage(Message);
 
+impl Untracked for PyMessage {}
+
 impl PyMessage {
     pub(super) fn new(message: Message) -> Self {
         Self(message)
-    }
-
-    /// Makes the Python object, and takes it from the garbage collector: it refers to nothing that
-    /// could refer to it, and walking over thousands of messages is what makes collections slow.
-    #[expect(unsafe_code, reason = "PyO3 has no word for it")]
-    pub(super) fn untracked(self, py: Python<'_>) -> PyResult<Bound<'_, Self>> {
-        let object = Bound::new(py, self)?;
-        // SAFETY: the object is whole, it is ours, and its class takes part in collection.
-        unsafe { ffi::PyObject_GC_UnTrack(object.as_ptr().cast()) };
-        Ok(object)
     }
 
     pub(super) fn core(&self) -> &Message {

@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyList, PySlice, PyString, PyTuple, PyType};
 
 use super::message::{PyMessage, equals};
+use super::untracked::Untracked;
 use super::{decode, encode};
 use crate::messages::{Limits, Messages};
 
@@ -28,6 +29,8 @@ impl<'py> FromPyObject<'_, 'py> for Given<'py> {
 #[pyclass(frozen, sequence, name = "Messages", module = "redember")]
 #[derive(Debug)]
 pub(super) struct PyMessages(Messages);
+
+impl Untracked for PyMessages {}
 
 impl PyMessages {
     pub(super) fn new(messages: Messages) -> Self {
@@ -106,7 +109,7 @@ impl PyMessages {
                 .map(isize::unsigned_abs);
             self.0.pick(positions)
         };
-        Ok(Bound::new(py, Self(messages))?.into_any())
+        Ok(Self(messages).untracked(py)?.into_any())
     }
 
     fn __iter__(&self) -> Iter {

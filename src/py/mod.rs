@@ -14,6 +14,7 @@ mod messages;
 mod refusal;
 mod results;
 mod store;
+mod untracked;
 
 use pyo3::prelude::*;
 

@@ -7,7 +7,9 @@ use pyo3::prelude::*;
 use pyo3::types::PyType;
 
 use super::error::exception;
+use super::message::PyMessage;
 use super::messages::PyMessages;
+use super::untracked::Untracked;
 use crate::error::Result;
 use crate::store::{Answer, Info, Written};
 
@@ -101,10 +103,8 @@ pub(super) fn to_python(py: Python<'_>, answer: Answer) -> PyResult<Bound<'_, Py
         Answer::Done => Ok(py.None().into_bound(py)),
         Answer::Bool(value) => value.into_bound_py_any(py),
         Answer::Count(count) => count.into_bound_py_any(py),
-        Answer::Messages(messages) => messages.map(PyMessages::new).into_bound_py_any(py),
-        Answer::Message(message) => {
-            message.map(super::message::PyMessage::new).into_bound_py_any(py)
-        }
+        Answer::Messages(messages) => untracked(py, messages.map(PyMessages::new)),
+        Answer::Message(message) => untracked(py, message.map(PyMessage::new)),
         Answer::Written(written) => WriteResult::from(written).into_bound_py_any(py),
         Answer::Info(info) => info.map(MemoryInfo::from).into_bound_py_any(py),
         Answer::Page(ids) => ids.into_bound_py_any(py),
@@ -117,4 +117,8 @@ pub(super) fn to_python(py: Python<'_>, answer: Answer) -> PyResult<Bound<'_, Py
             answers.into_bound_py_any(py)
         }
     }
+}
+
+fn untracked<T: Untracked>(py: Python<'_>, object: Option<T>) -> PyResult<Bound<'_, PyAny>> {
+    object.map(|object| object.untracked(py)).transpose()?.into_bound_py_any(py)
 }

@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -38,11 +38,31 @@ pub struct Scan {
 
 #[derive(Debug)]
 struct State {
-    seen: HashSet<u64>,
+    seen: HashSet<u64, BuildHasherDefault<Itself>>,
     /// Who had which slot when the walk began, or was last checked.
     ownership: Ownership,
     /// What is still to be asked, the next at the end; `None` when the listing has ended.
     agenda: Option<Vec<Question>>,
+}
+
+/// The hash of a number that is a hash already.
+#[derive(Debug, Default)]
+struct Itself(u64);
+
+impl Hasher for Itself {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = number;
+    }
 }
 
 /// One thing to ask.
@@ -62,7 +82,7 @@ impl Scan {
     /// Begins a listing, on a cluster or not.
     pub fn new(cluster: bool) -> Arc<Self> {
         let agenda = Some(vec![Question::Begin]);
-        let state = State { seen: HashSet::new(), ownership: Ownership::default(), agenda };
+        let state = State { seen: HashSet::default(), ownership: Ownership::default(), agenda };
         Arc::new(Self { state: Mutex::new(state), hasher: RandomState::new(), cluster })
     }
 
@@ -134,7 +154,7 @@ impl Scan {
                 }
             }
         }
-        let ids = keys.iter().filter_map(|key| keyspace.id(key)).map(str::to_owned);
+        let ids = keys.into_iter().filter_map(|key| keyspace.id(key));
         Ok(ids.filter(|id| seen.insert(self.hasher.hash_one(id))).collect())
     }
 
