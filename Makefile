@@ -35,7 +35,7 @@ bench: ## cargo benches of the hot path, with a real server for the round trips
 	scripts/ensure-redis
 	cargo bench --locked
 
-compare: $(COMPARE)/.built $(COMPARE)/.peers $(COMPARE)-agent-framework/.peers ## redember, its peers and the floor; writes docs/benchmarks.md (15 min; QUICK=1: 2 min)
+compare: $(COMPARE)/.built $(COMPARE)/.peers $(COMPARE)-agent-framework/.peers ## redember, its peers and the floor; writes docs/benchmarks.md (10 min; QUICK=1: 2 min)
 	scripts/ensure-redis
 	$(COMPARE)/bin/python -m benches.python $(if $(QUICK),--quick) $(if $(SEED),--seed $(SEED))
 

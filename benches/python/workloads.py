@@ -44,13 +44,13 @@ class Plan:
     listings: tuple[int, ...] = (10_000, 100_000)
     batches: tuple[int, ...] = (1000,)
     transports: tuple[str, ...] = ("tcp", "unix")
-    rounds: int = 6
-    batch_rounds: int = 3
-    patience: float = 4.0
+    rounds: int = 4
+    batch_rounds: int = 2
+    patience: float = 2.0
     seconds: float = 0.06
     calls: int = 2000
     turns: tuple[int, int] = (20, 10)
-    imports: int = 6
+    imports: int = 4
 
 
 FULL = Plan()
