@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import socket
 import threading
+from abc import abstractmethod
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
+
+from redember._closing import Closing
 
 __all__ = ["Listener", "shut"]
 
 
-class Listener:
+class Listener(Closing):
     """Listens on a free port and hands each connection to `serve`, one after the other.
 
     What subclasses need in `serve` they set before this class' `__init__`, which begins to accept.
@@ -32,9 +33,9 @@ class Listener:
         self._accepting = threading.Thread(target=self._accept)
         self._accepting.start()
 
+    @abstractmethod
     def serve(self, connection: socket.socket) -> None:
         """Do with a connection what this listener is for; it is closed in the end, if not before."""
-        raise NotImplementedError
 
     def spawn(self, work: Callable[..., None], *arguments: object) -> None:
         """Do some work in a thread, which must end when its sockets are shut."""
@@ -72,17 +73,6 @@ class Listener:
             self.connections += 1
             self.hold(connection)
             self.serve(connection)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def shut(one: socket.socket) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,12 +12,10 @@ from redember import AsyncRedisBackend, RedisBackend
 __all__ = ["Redember", "RedemberAsync", "RedemberEager"]
 
 
-class Redember(System):
-    """`RedisBackend`; what is loaded is a `Messages`."""
+class _Verbs:
+    """What is asked of a backend; what it answers, or the promise of it, is handed on."""
 
-    def __init__(self, address: Address) -> None:
-        super().__init__(address)
-        self._backend: Any = RedisBackend(address.url)
+    _backend: Any
 
     def plain(self, loaded: Any) -> list[Message] | None:
         """Return the messages as dicts."""
@@ -46,15 +43,19 @@ class Redember(System):
 
     def save_many(self, conversations: Mapping[str, Any]) -> Any:
         """Store many conversations."""
-        if not hasattr(self._backend, "save_many"):
-            return super().save_many(conversations)
         return self._backend.save_many(conversations)
 
     def load_many(self, memory_ids: list[str]) -> Any:
         """Return many conversations."""
-        if not hasattr(self._backend, "load_many"):
-            return super().load_many(memory_ids)
         return self._backend.load_many(memory_ids)
+
+
+class Redember(_Verbs, System):
+    """`RedisBackend`; what is loaded is a `Messages`."""
+
+    def __init__(self, address: Address) -> None:
+        super().__init__(address)
+        self._backend = RedisBackend(address.url)
 
 
 class RedemberEager(Redember):
@@ -74,51 +75,12 @@ class RedemberEager(Redember):
 
     def load_many(self, memory_ids: list[str]) -> Any:
         """Return many conversations as dicts."""
-        if not hasattr(self._backend, "load_many"):
-            return [self.load(memory_id) for memory_id in memory_ids]
         return [loaded.to_dicts() for loaded in self._backend.load_many(memory_ids)]
 
 
-class RedemberAsync(AsyncSystem):
+class RedemberAsync(_Verbs, AsyncSystem):
     """`AsyncRedisBackend`, on whatever loop the worker runs."""
 
     def __init__(self, address: Address) -> None:
         super().__init__(address)
-        self._backend: Any = AsyncRedisBackend(address.url)
-
-    def plain(self, loaded: Any) -> list[Message] | None:
-        """Return the messages as dicts."""
-        return None if loaded is None else loaded.to_dicts()
-
-    def save(self, memory_id: str, messages: Any) -> Any:
-        """Store messages."""
-        return self._backend.save(memory_id, messages)
-
-    def load(self, memory_id: str) -> Any:
-        """Return the conversation."""
-        return self._backend.load(memory_id)
-
-    def append(self, memory_id: str, messages: Any) -> Any:
-        """Append a turn."""
-        return self._backend.append(memory_id, messages)
-
-    def tail(self, memory_id: str, n: int) -> Any:
-        """Return the last messages."""
-        return self._backend.tail(memory_id, n)
-
-    def ids(self) -> Any:
-        """Return all ids."""
-        return self._backend.list()
-
-    async def save_many(self, conversations: Mapping[str, Any]) -> Any:
-        """Store many conversations."""
-        if hasattr(self._backend, "save_many"):
-            return await self._backend.save_many(conversations)
-        # One connection takes them all, so there is no use in fewer at once.
-        return await asyncio.gather(*(self.save(*pair) for pair in conversations.items()))
-
-    async def load_many(self, memory_ids: list[str]) -> Any:
-        """Return many conversations."""
-        if hasattr(self._backend, "load_many"):
-            return await self._backend.load_many(memory_ids)
-        return await asyncio.gather(*(self.load(memory_id) for memory_id in memory_ids))
+        self._backend = AsyncRedisBackend(address.url)
