@@ -14,7 +14,8 @@ import redis
 
 import redember
 from redember import RedisOptions
-from tests.servers import FakeServer, Server
+from tests.fake_server import FakeServer
+from tests.servers import Server
 
 __all__ = ["KINDS", "Blocking", "Kind", "Maker"]
 

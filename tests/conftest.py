@@ -17,7 +17,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.backends import KINDS, Kind, Maker
-from tests.servers import FakeServer, RealServer, redis_server_path
+from tests.fake_server import FakeServer
+from tests.servers import RealServer, redis_server_path
 
 settings.register_profile(
     "redember",

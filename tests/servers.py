@@ -1,4 +1,4 @@
-"""Servers to test against: a real `redis-server`, and fakeredis behind a socket."""
+"""Servers to test against: a real `redis-server`, and one that never answers."""
 
 from __future__ import annotations
 
@@ -7,19 +7,15 @@ import shutil
 import signal
 import socket
 import subprocess
-import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-import fakeredis
 import redis
-from fakeredis import TcpFakeServer
-from fakeredis._clients._tcp_server import TCPFakeRequestHandler
 
 from tests.listener import Listener
 from tests.polling import eventually
 
-__all__ = ["BlackHole", "FakeServer", "RealServer", "free_port", "redis_server_path"]
+__all__ = ["BlackHole", "RealServer", "Server", "free_port", "redis_server_path"]
 
 
 def redis_server_path() -> str | None:
@@ -35,7 +31,7 @@ def free_port() -> int:
 
 
 class Server:
-    """What the two servers have in common: an address, and a plain client to look behind."""
+    """What servers have in common: an address, and a plain client to look behind."""
 
     port: int
 
@@ -52,53 +48,6 @@ class Server:
     def client(self, **settings: Any) -> redis.Redis:
         """Return a redis-py client: what an outsider sees."""
         return redis.Redis(host="127.0.0.1", port=self.port, protocol=2, **settings)
-
-
-class _Handler(TCPFakeRequestHandler):
-    """fakeredis' own closes the connection after each error reply, which no server does."""
-
-    def setup(self) -> None:
-        super().setup()
-        read = self.current_client.read_response
-
-        def read_or_error(*arguments: Any, **options: Any) -> Any:
-            try:
-                return read(*arguments, **options)
-            except redis.ResponseError as error:
-                return error
-
-        self.current_client.read_response = read_or_error
-
-
-class _Fake(TcpFakeServer):
-    request_queue_size = 128  # socketserver's 5 makes a burst of connections wait a second
-
-    def __init__(self, address: tuple[str, int]) -> None:
-        super().__init__(address, server_type="redis", server_version=(7, 0))
-        self.RequestHandlerClass = _Handler
-
-
-class FakeServer(Server):
-    """fakeredis in this process, reached over TCP."""
-
-    def __init__(self) -> None:
-        self._server = _Fake(("127.0.0.1", 0))
-        self.port = self._server.server_address[1]
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}
-        )
-        self._thread.start()
-
-    def client_in_process(self, *, is_async: bool = False, **settings: Any) -> Any:
-        """Return a client that is fakeredis itself, with no socket between."""
-        cls = fakeredis.FakeAsyncRedis if is_async else fakeredis.FakeRedis
-        return cls(server=self._server.fake_server, **settings)
-
-    def stop(self) -> None:
-        """End the server; its handler threads would keep the interpreter from exiting."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
 
 class RealServer(Server):
@@ -174,6 +123,12 @@ class RealServer(Server):
         """End the process and start it again, empty, on the same port."""
         self.stop()
         self.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
 
 
 class BlackHole(Listener):

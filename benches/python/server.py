@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
-import socket
-import subprocess
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-import redis
+from tests.servers import RealServer
 
 __all__ = ["Counters", "Server", "cpu_ns", "pin"]
 
-_SECONDS_TO_START = 10.0
 # Copies a memory's keys under other ids: a thousand memories in the time of a few.
 _COPY = """
 for number = ARGV[1], ARGV[2] do
@@ -62,55 +56,19 @@ class Counters:
     scripts: tuple[int, int]
 
 
-class Server:
-    """A `redis-server` that keeps nothing, on a free port and a unix socket."""
+class Server(RealServer):
+    """A `redis-server` of the run's own, with a database for each system."""
 
     def __init__(self, directory: Path) -> None:
-        program = shutil.which("redis-server")
-        if program is None:
-            msg = "redis-server is not installed"
-            raise FileNotFoundError(msg)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
-        self.socket = directory / "redis.sock"
-        settings = {
-            "port": self.port,
-            "bind": "127.0.0.1",
-            "unixsocket": self.socket,
-            "dir": directory,
-            "save": "",
-            "appendonly": "no",
-            "databases": 64,
-            "daemonize": "no",
-            "logfile": "redis.log",
-        }
-        command = [program]
-        for name, value in settings.items():
-            command += [f"--{name}", str(value)]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        self._client: Any = redis.Redis(port=self.port, socket_timeout=60)
-        self._wait()
+        super().__init__(directory, "--databases", "64")
+        self._client: Any = self._database(0)
         idle = self.counters(), self.counters()
         self._own = (idle[1].received - idle[0].received, idle[1].sent - idle[0].sent)
-
-    def _wait(self) -> None:
-        deadline = time.monotonic() + _SECONDS_TO_START
-        while True:
-            try:
-                self._client.ping()
-            except redis.ConnectionError:
-                if time.monotonic() > deadline or self._process.poll() is not None:
-                    self.stop()
-                    raise
-                time.sleep(0.01)
-            else:
-                return
 
     @property
     def pid(self) -> int:
         """Its process."""
-        return self._process.pid
+        return self.process.pid
 
     @property
     def version(self) -> str:
@@ -161,25 +119,9 @@ class Server:
             client.eval(_FOREIGN, 0, foreign)
 
     def _database(self, db: int) -> Any:
-        return redis.Redis(port=self.port, db=db, socket_timeout=60)
+        return self.client(db=db, socket_timeout=60)
 
     def stop(self) -> None:
         """End it."""
         self._client.close()
-        self._process.terminate()
-        try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
+        super().stop()

@@ -18,21 +18,15 @@ PAGE = Path(__file__).parents[2] / "docs" / "scale.md"
 def sections(directory: Path, *, short: bool) -> dict[str, str]:
     """Measure; return what stands in the page, by the name of its place."""
     texts = {}
-    server = RealServer(directory)
-    try:
+    with RealServer(directory) as server:
         lengths = history.measure(server, history.LENGTHS[: 5 if short else None])
         texts["history"] = history.report(lengths)
         counts = memories.COUNTS[: 2 if short else None]
         texts["memories"] = memories.report(memories.measure(server, counts))
-    finally:
-        server.stop()
-    server = RealServer(directory)
-    try:
+    with RealServer(directory) as server:
         numbers = clients.CLIENTS[: 2 if short else None]
         loads = clients.measure(server, numbers, seconds=0.5 if short else 3)
         texts["clients"] = clients.report(loads)
-    finally:
-        server.stop()
     sizes = clusters.SIZES[: 2 if short else None]
     texts["cluster"] = clusters.report(clusters.measure(directory, sizes, 500 if short else 10_000))
     texts["model"] = model.report(model.costs(lengths))

@@ -18,7 +18,8 @@ from redis.cluster import RedisCluster
 from redember import AsyncRedisBackend, RedisBackend
 from redember._client import connections
 from tests.backends import Blocking
-from tests.servers import FakeServer, RealServer
+from tests.fake_server import FakeServer
+from tests.servers import RealServer
 from tests.topologies import Cluster
 
 PLAIN: dict[str, dict[str, Any]] = {

@@ -19,9 +19,9 @@ from redember import (
 )
 from redember.errors import ConflictError
 from tests.backends import Blocking
+from tests.fake_server import FakeServer
 from tests.proxy import Fault, Proxy
 from tests.reliability.program import Figures, Program
-from tests.servers import FakeServer
 from tests.topologies import Node, free_ports
 
 IDS = ["a", "b*", "c:{d}", "é\r\n", "../x"]
