@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from benches.page import bytes_text, micros, number
 from benches.scale import clients, clusters, history, memories, model
 from benches.scale.__main__ import PAGE, written
 from benches.scale.model import Costs, Primary, Workload
-from benches.scale.table import bytes_text, micros, number
 from tests.servers import RealServer
 
 COSTS = Costs(

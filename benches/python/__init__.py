@@ -15,5 +15,5 @@ in shuffled rounds, reads back and compares what they stored, and writes tables 
     run             everything, in turn: latency, concurrency, imports
     verify          was everything stored, whole and in order?
     results         what came of it: percentiles, ratios
-    report, targets, plots, machine       tables and pictures
+    report, targets, plots                tables and pictures
 """

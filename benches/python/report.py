@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
+from benches.machine import line
+from benches.page import between, micros, table
 from benches.python.results import Measured, Results
 from benches.python.roster import FLOORS, OWN, ROSTER, Entry
 from benches.python.targets import outcomes
@@ -15,7 +17,6 @@ __all__ = ["write"]
 _BEGIN = "<!-- begin: written by `make compare` -->"
 _END = "<!-- end: written by `make compare` -->"
 _TRANSPORTS = {"tcp": "TCP", "unix": "unix socket"}
-_UNITS = ((1e6, "s", 1e6), (1e3, "ms", 1e3), (0, "µs", 1))
 
 
 def write(results: Results, pictures: dict[str, str], page: Path) -> Path:
@@ -26,15 +27,10 @@ def write(results: Results, pictures: dict[str, str], page: Path) -> Path:
         pictures: Plots by verb, as paths from the page.
         page: The page; a new one if it is not there.
     """
-    before, after = "# Benchmarks\n\n", "\n"
-    if page.exists():
-        text = page.read_text("utf-8")
-        head, begun, rest = text.partition(_BEGIN)
-        _, _, foot = rest.partition(_END)
-        before, after = (head, foot) if begun else (f"{text.rstrip()}\n\n", "\n")
+    text = page.read_text("utf-8") if page.exists() else "# Benchmarks"
     page.parent.mkdir(parents=True, exist_ok=True)
-    written = "\n".join(_sections(results, pictures)).strip()
-    page.write_text(f"{before}{_BEGIN}\n\n{written}\n\n{_END}{after}", "utf-8")
+    written = "\n".join(_sections(results, pictures))
+    page.write_text(between(text, _BEGIN, _END, written), "utf-8")
     return page
 
 
@@ -63,30 +59,12 @@ def _cells(results: Results, verb: str) -> list[list[Cell]]:
     return list(found.values())
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> Iterator[str]:
-    yield "| " + " | ".join(head) + " |"
-    yield "|" + "|".join(["---"] * left + ["--:"] * (len(head) - left)) + "|"
-    for row in rows:
-        yield "| " + " | ".join(row) + " |"
-    yield ""
-
-
-def _time(us: float) -> str:
-    _, unit, scale = next(one for one in _UNITS if us >= one[0])
-    value = us / scale
-    return f"{value:,.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"
-
-
 def _name(system: str) -> str:
     return f"**{system}**" if system in OWN else system
 
 
 def _machine(results: Results) -> Iterator[str]:
-    machine = results.machine
-    yield (
-        f"{machine['date']}, {machine['processor']}, {machine['system']}, "
-        f"Python {machine['python']}, {machine['server']}.\n"
-    )
+    yield f"{line(results.machine)}, nothing kept on disk.\n"
     faults = results.faults()
     if faults:
         yield "Read back and found wrong:\n"
@@ -99,7 +77,7 @@ def _targets(results: Results) -> Iterator[str]:
     yield "### Targets\n"
     yield "Over TCP. The multiple counts; times are from the machine that targets were set on.\n"
     rows = ((one.what, one.target, one.measured, signs[one.met]) for one in outcomes(results))
-    yield from _table(("what", "target", "measured", "met"), rows, left=4)
+    yield table(("what", "target", "measured", "met"), rows, left=4) + "\n"
 
 
 def _latencies(results: Results, group: list[Cell]) -> Iterator[str]:
@@ -111,7 +89,7 @@ def _latencies(results: Results, group: list[Cell]) -> Iterator[str]:
     head += ["commands", "bytes in / out", "client / server CPU"]
     yield f"Over {_TRANSPORTS[group[0].transport]}"
     yield f"(the last three columns: for one call, at {group[-1].size:,} {of}):\n"
-    yield from _table(head, _latency_rows(results, group))
+    yield table(head, _latency_rows(results, group)) + "\n"
 
 
 def _latency_rows(results: Results, group: list[Cell]) -> Iterator[list[str]]:
@@ -131,7 +109,7 @@ def _latency_rows(results: Results, group: list[Cell]) -> Iterator[list[str]]:
             row += ["–"] * 3
         else:
             row += [f"{last.commands:,.0f}", f"{max(0, last.received):,.0f} / {last.sent:,.0f}"]
-            row += [f"{_time(last.client_us)} / {_time(last.server_us)}"]
+            row += [f"{micros(last.client_us)} / {micros(last.server_us)}"]
         yield row
 
 
@@ -147,7 +125,7 @@ def _three(one: Measured | None, floor: float | None) -> list[str]:
         return ["wrong", "–", "–"]
     times = one.p50 / floor if floor else 0
     shown = f"{times:,.0f}" if times >= 100 else f"{times:.3g}"
-    return [_time(one.p50), _time(one.p99), shown if floor else "–"]
+    return [micros(one.p50), micros(one.p99), shown if floor else "–"]
 
 
 def _concurrency(results: Results, pictures: dict[str, str]) -> Iterator[str]:
@@ -171,14 +149,14 @@ def _concurrency(results: Results, pictures: dict[str, str]) -> Iterator[str]:
                 _name(one.system),
                 one.writers,
                 f"{one.turns_per_second:,.0f}",
-                f"{_time(one.p50 * 1000)} / {_time(one.p99 * 1000)}",
+                f"{micros(one.p50 * 1000)} / {micros(one.p99 * 1000)}",
                 f"{one.lost:.0%}",
                 f"{one.torn:.0%}",
             )
             for one in sorted(found, key=lambda one: -one.turns_per_second)
         )
         head = ("system", "writers", "turns/s", "p50 / p99 of a turn", "lost", "torn")
-        yield from _table(head, rows, left=2)
+        yield table(head, rows, left=2) + "\n"
 
 
 def _weights(results: Results) -> Iterator[str]:
@@ -192,7 +170,7 @@ def _weights(results: Results) -> Iterator[str]:
         for name, found in results.weights.items()
         if set(found) == set(sizes)
     )
-    yield from _table(("system", *(f"{size:,} messages" for size in sizes), "keys"), rows)
+    yield table(("system", *(f"{size:,} messages" for size in sizes), "keys"), rows) + "\n"
 
 
 def _imports(results: Results) -> Iterator[str]:
@@ -204,13 +182,13 @@ def _imports(results: Results) -> Iterator[str]:
         (f"`{code[one.system]}`", f"{one.ms:,.0f} ms", f"{one.mib:,.1f} MiB", f"{one.modules:,}")
         for one in sorted(results.imports, key=lambda one: one.ms)
     )
-    yield from _table(("what", "time", "memory", "modules"), rows)
+    yield table(("what", "time", "memory", "modules"), rows) + "\n"
 
 
 def _who(results: Results) -> Iterator[str]:
     yield "### Who was compared\n"
     rows = ((_name(entry.name), _versions(results, entry), entry.note) for entry in ROSTER)
-    yield from _table(("system", "versions", "what it does"), rows, left=3)
+    yield table(("system", "versions", "what it does"), rows, left=3) + "\n"
     for name, reason in results.unable.items():
         yield f"- {name}: did not take part: {reason}"
 

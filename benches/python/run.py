@@ -10,11 +10,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benches.machine import describe
 from benches.python import concurrency, imports, latency
 from benches.python.bench import Bench
 from benches.python.corpus import Corpus
 from benches.python.crew import FailedError, LacksError, Member, crew
-from benches.python.machine import describe
 from benches.python.results import Results
 from benches.python.roster import Entry
 from benches.python.server import Server, pin
@@ -104,7 +104,7 @@ def compare(
             path = Path(directory) / "corpus.json"
             corpus.write(path)
             with Server(Path(directory)) as server:
-                run.results.machine |= describe(server.version, len(cores))
+                run.results.machine |= describe()
                 for transport in plan.transports:
                     run.over(server, transport, path)
                     os.sched_setaffinity(0, cores)

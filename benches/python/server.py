@@ -70,11 +70,6 @@ class Server(RealServer):
         """Its process."""
         return self.process.pid
 
-    @property
-    def version(self) -> str:
-        """Its version."""
-        return str(self._client.info("server")["redis_version"])
-
     def counters(self) -> Counters:
         """Return what it has done so far."""
         stats = self._client.info("stats")

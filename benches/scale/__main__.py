@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from datetime import UTC, datetime
 from pathlib import Path
 
+from benches.machine import describe, line
+from benches.page import between
 from benches.scale import clients, clusters, history, memories, model
-from tests.reliability.__main__ import machine
 from tests.servers import RealServer
 
 PAGE = Path(__file__).parents[2] / "docs" / "scale.md"
@@ -30,18 +30,14 @@ def sections(directory: Path, *, short: bool) -> dict[str, str]:
     sizes = clusters.SIZES[: 2 if short else None]
     texts["cluster"] = clusters.report(clusters.measure(directory, sizes, 500 if short else 10_000))
     texts["model"] = model.report(model.costs(lengths))
-    when = datetime.now(UTC).strftime("%Y-%m-%d")
-    texts["machine"] = f"Measured on {when} by `make scale`: {machine()}."
+    texts["machine"] = f"{line(describe())}."
     return texts
 
 
 def written(page: str, texts: dict[str, str]) -> str:
-    """Return the page with each text between its markers."""
+    """Return the page with each text in its place."""
     for name, text in texts.items():
-        begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-        before, _, rest = page.partition(begin)
-        _, _, after = rest.partition(end)
-        page = f"{before}{begin}\n\n{text}\n\n{end}{after}"
+        page = between(page, f"<!-- {name}: begin -->", f"<!-- {name}: end -->", text)
     return page
 
 

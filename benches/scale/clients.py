@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from statistics import quantiles
 
+from benches.page import bytes_text, micros, table
 from benches.scale.conversation import turn
 from benches.scale.cost import server_seconds
-from benches.scale.table import bytes_text, micros, table
 from redember import AsyncRedisBackend, RedisBackend
 from tests.servers import RealServer
 

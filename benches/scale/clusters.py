@@ -6,9 +6,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from benches.page import micros, table
 from benches.scale.conversation import turn
 from benches.scale.cost import check_listed, server_seconds
-from benches.scale.table import micros, table
 from redember import RedisBackend
 from tests.topologies import Cluster
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from benches.page import bytes_text, micros, table
 from benches.scale.conversation import history, turn
 from benches.scale.cost import Cost, on_one_core, timed
-from benches.scale.table import bytes_text, micros, table
 from redember import RedisBackend
 from tests.servers import RealServer
 

@@ -6,9 +6,9 @@ import gc
 import time
 from dataclasses import dataclass
 
+from benches.page import bytes_text, micros, table
 from benches.scale.conversation import turn
 from benches.scale.cost import Cost, check_listed, on_one_core, timed
-from benches.scale.table import bytes_text, micros, table
 from redember import RedisBackend
 from tests.reliability.memory import peak_above
 from tests.servers import RealServer

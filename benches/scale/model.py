@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from benches.page import bytes_text, number, table
 from benches.scale.history import Length
-from benches.scale.table import bytes_text, number, table
 
 __all__ = ["PRIMARY", "WORKLOADS", "Costs", "Primary", "Workload", "costs", "needs", "report"]
 

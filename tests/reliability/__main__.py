@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
-import re
 import subprocess
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benches.machine import describe
+from benches.machine import line as machine_line
+from benches.page import between, table
 from tests.reliability import PROGRAMS
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
@@ -37,21 +36,6 @@ def measure(name: str) -> dict[str, Any]:
     return line
 
 
-def machine() -> str:
-    """Say what this was measured on."""
-    info = Path("/proc/cpuinfo")
-    model = re.search(r"model name\s*: (.*)", info.read_text()) if info.exists() else None
-    version = subprocess.run(
-        ["redis-server", "--version"], capture_output=True, text=True, check=True
-    ).stdout
-    found = re.search(r"v=(\S+)", version)
-    return (
-        f"{os.cpu_count()} cores ({model[1] if model else platform.machine()}), "
-        f"{platform.system()} {platform.release()}, Python {platform.python_version()}, "
-        f"redis-server {found[1] if found else '?'}"
-    )
-
-
 def cell(values: dict[str, Any]) -> str:
     """Return figures as text: `0 lost, 0 doubled` and so on."""
     parts = []
@@ -74,23 +58,21 @@ def cell(values: dict[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def table(lines: list[dict[str, Any]]) -> str:
+def report(lines: list[dict[str, Any]]) -> str:
     """Return what stands between the markers."""
-    when = datetime.now(UTC).strftime("%Y-%m-%d")
+    heads = ["", "what is done to it", "goal", "measured", "met", "time"]
     rows = [
-        BEGIN,
-        "",
-        f"Measured on {when} by `make reliability`: {machine()}.",
-        "",
-        "| | what is done to it | goal | measured | met | time |",
-        "|---|---|---|---|---|---|",
-    ]
-    rows += [
-        f"| {line['figure']} | {line['title']}<br>`{line['command']}` | {line['goal']} "
-        f"| {cell(line['values'])} | {'yes' if line['met'] else '**no**'} | {line['seconds']:.0f} s |"
+        [
+            line["figure"],
+            f"{line['title']}<br>`{line['command']}`",
+            line["goal"],
+            cell(line["values"]),
+            "yes" if line["met"] else "**no**",
+            f"{line['seconds']:.0f} s",
+        ]
         for line in lines
     ]
-    return "\n".join([*rows, "", END])
+    return f"{machine_line(describe())}.\n\n{table(heads, rows, left=len(heads))}"
 
 
 def main() -> None:
@@ -98,10 +80,7 @@ def main() -> None:
     names = sys.argv[1:] or PROGRAMS
     lines = [measure(name) for name in names]
     if names == PROGRAMS:
-        page = PAGE.read_text()
-        before, _, rest = page.partition(BEGIN)
-        _, _, after = rest.partition(END)
-        PAGE.write_text(before + table(lines) + after)
+        PAGE.write_text(between(PAGE.read_text(), BEGIN, END, report(lines)))
     missed = [line["figure"] for line in lines if not line["met"]]
     if missed:
         sys.exit(f"missed: {', '.join(missed)}")

@@ -1,19 +1,28 @@
-"""Tables in Markdown, and numbers as people read them."""
+"""Pages of figures: tables in Markdown, numbers as people read them, and what a command writes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-__all__ = ["bytes_text", "micros", "number", "table"]
+__all__ = ["between", "bytes_text", "micros", "number", "table"]
 
 
 _WHOLE_FROM = 10
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table whose first column is text and whose others are numbers."""
-    lines = [heads, ["---", *["--:"] * (len(heads) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> str:
+    """Return a table; its first `left` columns are text, the others numbers."""
+    rule = ["---"] * left + ["--:"] * (len(heads) - left)
+    return "\n".join(f"| {' | '.join(line)} |" for line in (heads, rule, *rows))
+
+
+def between(page: str, begin: str, end: str, text: str) -> str:
+    """Return a page with `text` between two markers; they are added if it has none."""
+    before, begun, rest = page.partition(begin)
+    after = rest.partition(end)[2] if begun else "\n"
+    if not begun:
+        before = f"{page.rstrip()}\n\n"
+    return f"{before}{begin}\n\n{text.strip()}\n\n{end}{after}"
 
 
 def number(value: float) -> str:
