@@ -94,6 +94,23 @@ def test_what_was_sent_in_vain_says_so_and_can_be_repeated(
     assert direct.load_many(NAMES[:20]) == [talk(1) * 2] * 20
 
 
+def test_what_was_never_sent_was_not_applied(connect: Calls, own_server: RealServer) -> None:
+    """Of a long batch only a part is under way at a time, and only that part is in doubt."""
+    backend = connect(own_server.address, timeout=1.2)
+    backend.append_many({"a": talk(1)})
+    names = [f"m{number}" for number in range(2_000)]
+    own_server.freeze()
+    try:
+        results = backend.append_many([(name, talk(1)) for name in names])
+    finally:
+        own_server.thaw()
+    applied = [error.applied for error in results.errors.values()]
+    assert len(applied) == len(names)
+    assert applied[0] == "unknown"
+    assert applied[600:] == ["no"] * 1_400
+    assert not {*backend.list()} & {*names[600:]}
+
+
 def test_a_frozen_server_costs_one_deadline_in_all(connect: Calls, own_server: RealServer) -> None:
     backend = connect(own_server.address, timeout=1.5)
     backend.append_many({"a": talk(1)})
