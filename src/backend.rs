@@ -11,8 +11,9 @@ use crate::exchange::Exchange;
 use crate::file::FileStore;
 use crate::in_memory::InMemoryStore;
 use crate::keyspace::MemoryId;
+use crate::reactor::Home;
 use crate::store::{Answer, Ask, RedisStore, Scan, Verb};
-use crate::transport::closed;
+use crate::transport::{LARGE, closed};
 
 /// One place and the state of being closed.
 #[derive(Debug)]
@@ -66,22 +67,33 @@ impl Backend {
         }
     }
 
-    /// Runs a verb, or a batch of verbs, on the tokio runtime that polls the future; files on its
-    /// blocking threads.
+    /// Returns whether what is asked takes an event loop so little time that its own thread may do it.
+    pub fn is_quick(&self, ask: &Ask) -> bool {
+        match (&self.place, ask) {
+            (Place::Files(_), _) | (_, Ask::Many(_)) => false,
+            (Place::Redis(..) | Place::Memory(_), Ask::One(_)) => ask.size() <= LARGE,
+        }
+    }
+
+    /// Runs a verb, or a batch of verbs, in a home that the runtime's context surrounds; batches on
+    /// the runtime's own connections, files on its blocking threads.
     ///
     /// # Errors
     /// Whatever ends the call without an answer; see [`ErrorKind`].
-    pub async fn run_async(self: Arc<Self>, ask: Ask) -> Result<Answer> {
+    pub async fn run_at(self: Arc<Self>, home: Home, ask: Ask) -> Result<Answer> {
         let names = Names::of(&ask);
-        names.put(self.apply_async(ask).await)
+        names.put(self.apply_at(home, ask).await)
     }
 
-    async fn apply_async(self: Arc<Self>, ask: Ask) -> Result<Answer> {
+    async fn apply_at(self: Arc<Self>, home: Home, ask: Ask) -> Result<Answer> {
         self.check_open()?;
         match &self.place {
             Place::Redis(client, store) => match ask {
-                Ask::One(verb) => client.run_async(store, verb).await,
-                Ask::Many(batch) => client.run_all_async(store, batch).await.map(Answer::Many),
+                Ask::One(verb) => client.run_at(&home, store, verb).await,
+                Ask::Many(batch) => {
+                    // Boxed: every call would carry the room for it along.
+                    Box::pin(client.run_all_async(store, batch)).await.map(Answer::Many)
+                }
             },
             Place::Memory(_) => self.apply(ask, || false),
             Place::Files(_) => {

@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::exchange::Exchange;
 use crate::options::{ClientOptions, Login};
 use crate::plan::Plan;
+use crate::reactor::Home;
 use crate::store::{Answer, Batch, RedisStore, Verb, Writer};
 use crate::transport::{Calls, Servers, Settings, Status, blocking, closed, multiplexed};
 
@@ -85,9 +86,19 @@ impl Client {
     /// # Errors
     /// Whatever ends the call without an answer; see [`ErrorKind`](crate::error::ErrorKind).
     pub async fn run_async(&self, store: &RedisStore, verb: Verb) -> Result<Answer> {
+        self.run_at(&None, store, verb).await
+    }
+
+    /// Runs a verb of `store` in its caller's home.
+    pub(crate) async fn run_at(
+        &self,
+        home: &Home,
+        store: &RedisStore,
+        verb: Verb,
+    ) -> Result<Answer> {
         let process = self.process();
         let (mut call, mut plan) = self.begin(&process, store, verb)?;
-        multiplexed::drive(plan.as_mut(), &process.servers, &mut call).await
+        multiplexed::drive(plan.as_mut(), &process.servers, &mut call, home).await
     }
 
     /// Runs a batch of verbs of `store` on the calling thread; returns the answer to each.

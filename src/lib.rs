@@ -2,14 +2,14 @@
 //!
 //! The core knows no Python. A [`Verb`](store::Verb) says what is asked of a store; for a Redis
 //! server, [`RedisStore`](store::RedisStore) turns it into a [`Plan`](plan::Plan), which does no
-//! I/O, and a [`Client`](client::Client) drives the plan: blocking, on the caller's thread, or on
-//! tokio. [`FileStore`](file::FileStore) and [`InMemoryStore`](in_memory::InMemoryStore) apply
+//! I/O, and a [`Client`](client::Client) drives the plan: blocking, on the caller's thread, or as a
+//! future. [`FileStore`](file::FileStore) and [`InMemoryStore`](in_memory::InMemoryStore) apply
 //! verbs at once.
 //!
 //! A file imports from rows above it, and from its neighbours in a row:
 //!
 //! ```text
-//! 0  error  slot  wake
+//! 0  error  reactor  slot  wake
 //! 1  keyspace  codec  message  messages  options
 //! 2  layout  script  call
 //! 3  plan  refusal  store (verbs, plans)
@@ -33,6 +33,7 @@ pub mod message;
 pub mod messages;
 pub mod options;
 pub mod plan;
+pub mod reactor;
 mod refusal;
 pub mod script;
 mod slot;

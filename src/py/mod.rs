@@ -11,6 +11,7 @@ mod foreign;
 mod login;
 mod message;
 mod messages;
+mod port;
 mod refusal;
 mod results;
 mod store;

@@ -13,6 +13,7 @@ use super::client::PyClient;
 use super::encode;
 use super::error::exception;
 use super::foreign::{self, ForeignStore};
+use super::port;
 use crate::backend::{Backend, Place};
 use crate::error::{Error, Result};
 use crate::file::{FileOptions, FileStore};
@@ -318,7 +319,7 @@ macro_rules! verbs {
 }
 
 verbs!(Store, bridge::wait);
-verbs!(AsyncStore, bridge::awaitable);
+verbs!(AsyncStore, port::awaitable);
 verbs!(ForeignStore, foreign::run);
 
 fn checked<T>(py: Python<'_>, result: Result<T>) -> PyResult<T> {

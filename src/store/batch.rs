@@ -73,6 +73,18 @@ impl Batch {
 }
 
 impl Ask {
+    /// Returns how many bytes of messages it writes.
+    pub(crate) fn size(&self) -> usize {
+        let size = |verb: &Verb| match verb {
+            Verb::Write(write) => write.messages.size(),
+            _ => 0,
+        };
+        match self {
+            Self::One(verb) => size(verb),
+            Self::Many(batch) => batch.verbs.iter().map(size).sum(),
+        }
+    }
+
     /// Returns what the server refused for its login's sake, to be asked once more, if anything was.
     #[must_use]
     pub fn refused(self, outcome: &Result<Answer>) -> Option<Self> {

@@ -1,9 +1,10 @@
 //! Makes connections on tokio: socket, TLS, greeting. What `connection` does for blocking calls.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
+use mio::event::Source;
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream, lookup_host};
@@ -20,6 +21,7 @@ use super::stream::tune;
 use crate::call::{Failure, Retry};
 use crate::options::Endpoint;
 use crate::plan::Reply;
+use crate::reactor::{Home, LoopSocket, Reactor};
 use crate::script::Form;
 
 /// Says what it means that there is no connection.
@@ -31,16 +33,31 @@ pub(super) fn unconnected(address: &Address, error: &io::Error) -> Failure {
 pub(super) async fn dial(
     address: &Address,
     bounds: Bounds,
+    home: &Home,
 ) -> Result<(Screen, Arc<Pulse>), Failure> {
     let lost = |error: &io::Error| unconnected(address, error);
     let wire = match &address.endpoint {
         Endpoint::Unix(path) => {
             let socket = UnixStream::connect(path).await.map_err(|error| lost(&error))?;
-            Box::new(socket) as Box<dyn Wire>
+            match home {
+                None => Box::new(socket) as Box<dyn Wire>,
+                Some(home) => {
+                    let socket = socket.into_std().map(mio::net::UnixStream::from_std);
+                    let socket = socket.and_then(|socket| adopt(home, socket));
+                    Box::new(socket.map_err(|error| lost(&error))?)
+                }
+            }
         }
         Endpoint::Tcp { host, port } => {
             let socket = connect(host, *port, bounds).await.map_err(|error| lost(&error))?;
-            secure(address, socket, bounds).await?
+            match home {
+                None => secure(address, socket, bounds).await?,
+                Some(home) => {
+                    let socket = socket.into_std().map(mio::net::TcpStream::from_std);
+                    let socket = socket.and_then(|socket| adopt(home, socket));
+                    secure(address, socket.map_err(|error| lost(&error))?, bounds).await?
+                }
+            }
         }
     };
     let (mut screen, pulse) = Screen::new(wire);
@@ -91,6 +108,12 @@ async fn greet(address: &Address, screen: &mut Screen) -> Result<(), Failure> {
     check_greeting(address, replies)
 }
 
+/// Has an event loop wait for a socket that is connected.
+fn adopt<S: Source>(home: &Weak<Reactor>, socket: S) -> io::Result<LoopSocket<S>> {
+    let ended = || io::Error::other("the event loop has ended");
+    home.upgrade().ok_or_else(ended)?.adopt(socket)
+}
+
 /// Connects to a name, trying each of its addresses in turn.
 async fn connect(host: &str, port: u16, bounds: Bounds) -> io::Result<TcpStream> {
     let mut failure = io::Error::other("the name has no address");
@@ -110,7 +133,7 @@ async fn connect(host: &str, port: u16, bounds: Bounds) -> io::Result<TcpStream>
 /// Makes a TLS connection of a socket, where that is asked for.
 async fn secure(
     address: &Address,
-    socket: TcpStream,
+    socket: impl Wire + 'static,
     bounds: Bounds,
 ) -> Result<Box<dyn Wire>, Failure> {
     let Some(tls) = &address.settings.tls else { return Ok(Box::new(socket)) };

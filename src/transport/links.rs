@@ -6,7 +6,7 @@
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
 use redis::aio::MultiplexedConnection;
@@ -19,24 +19,47 @@ use super::address::{Address, Bounds, SHORT_PATIENCE};
 use super::connection::failure;
 use super::dial::{dial, unconnected};
 use super::gate::{Gate, Turn};
+use super::line::{Ended, Line};
 use super::multiplexed::patiently;
-use super::screen::Pulse;
+use super::screen::{Pulse, Screen};
 use super::{is_demoted, retired};
 use crate::call::{Failure, Manner, Retry};
 use crate::error::plain;
 use crate::plan::{Command, Forms, Reply, Request, ServerError};
+use crate::reactor::{Home, Reactor};
 use crate::script::Form;
 
 const CONNECTIONS: usize = 2;
 
-/// The connections to one server that the tasks of a process share.
+/// The connections to one server that the tasks of a process share: those of each event loop, and
+/// those of the runtime.
 #[derive(Debug)]
 pub(super) struct Links {
     address: Address,
     gate: Arc<Gate>,
+    of_runtime: Arc<Slots>,
+    of_loops: Mutex<Vec<(Weak<Reactor>, Arc<Slots>)>>,
+    closed: AtomicBool,
+}
+
+/// The places of the connections that tasks in one home share.
+#[derive(Debug, Default)]
+struct Slots {
     slots: [Slot; CONNECTIONS],
     turn: AtomicUsize,
-    closed: AtomicBool,
+}
+
+impl Slots {
+    /// Returns the place of the connection whose turn it is.
+    fn next(&self) -> Option<&Slot> {
+        // Relaxed: any spread over the connections will do.
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % CONNECTIONS;
+        self.slots.get(turn)
+    }
+
+    fn close(&self) {
+        self.slots.iter().for_each(|slot| drop(slot.current().take()));
+    }
 }
 
 /// The place of one connection.
@@ -67,22 +90,49 @@ impl Slot {
 
 #[derive(Debug, Clone)]
 struct Link {
-    connection: MultiplexedConnection,
+    connection: Connection,
     pulse: Arc<Pulse>,
+}
+
+/// A connection that many share.
+#[derive(Debug, Clone)]
+enum Connection {
+    /// On the runtime: redis-rs.
+    Multiplexed(MultiplexedConnection),
+    /// On an event loop.
+    Line(Line),
 }
 
 impl Links {
     /// Makes the links; none is open yet.
     pub(super) fn new(address: Address, gate: Arc<Gate>) -> Self {
-        let (slots, turn) = Default::default();
-        Self { address, gate, slots, turn, closed: AtomicBool::new(false) }
+        let (of_runtime, of_loops) = Default::default();
+        Self { address, gate, of_runtime, of_loops, closed: AtomicBool::new(false) }
     }
 
     /// Closes every connection.
     pub(super) fn close(&self) {
         // Release and acquire: a task that opens a connection meanwhile sees the flag afterwards.
         self.closed.store(true, Ordering::Release);
-        self.slots.iter().for_each(|slot| drop(slot.current().take()));
+        self.of_runtime.close();
+        self.loops().iter().for_each(|(_, slots)| slots.close());
+    }
+
+    fn loops(&self) -> MutexGuard<'_, Vec<(Weak<Reactor>, Arc<Slots>)>> {
+        self.of_loops.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the places of those at home.
+    fn slots(&self, home: &Home) -> Arc<Slots> {
+        let Some(reactor) = home else { return self.of_runtime.clone() };
+        let mut loops = self.loops();
+        if let Some((_, slots)) = loops.iter().find(|(of, _)| of.ptr_eq(reactor)) {
+            return slots.clone();
+        }
+        loops.retain(|(of, _)| of.strong_count() > 0);
+        let slots = Arc::<Slots>::default();
+        loops.push((reactor.clone(), slots.clone()));
+        slots
     }
 
     /// Sends a request and reads one reply for each of its commands.
@@ -91,13 +141,13 @@ impl Links {
         request: &Request,
         manner: Manner,
         bounds: Bounds,
+        home: &Home,
     ) -> Result<Vec<Reply>, Failure> {
-        // Relaxed: any spread over the connections will do.
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % CONNECTIONS;
-        let Some(slot) = self.slots.get(turn) else { return Ok(Vec::new()) };
-        let link = self.link(slot, bounds).await?;
-        let (mut connection, pulse) = (link.connection.clone(), &link.pulse);
-        let replies = exchange(&mut connection, request, manner.form);
+        let slots = self.slots(home);
+        let Some(slot) = slots.next() else { return Ok(Vec::new()) };
+        let link = self.link(slot, bounds, home).await?;
+        let (connection, pulse) = (&link.connection, &link.pulse);
+        let replies = exchange(connection, request, manner.form);
         // A new connection has just shown that the server is there: now its silence may mean work.
         let bounds = Bounds { patience: manner.patience(bounds.patience), ..bounds };
         let failed = |error: &io::Error, retry| {
@@ -114,50 +164,74 @@ impl Links {
             }
             Some(Err(error)) => match pulse.trouble() {
                 Some(trouble) => failed(trouble, Retry::AtOnce),
-                None => failed(&io::Error::other(brief(&error)), Retry::AtOnce),
+                None => failed(&io::Error::other(error), Retry::AtOnce),
             },
             None => failed(&io::ErrorKind::TimedOut.into(), Retry::Later),
         }
     }
 
     /// Returns the connection of a slot, opening one if there is none.
-    async fn link(&self, slot: &Slot, bounds: Bounds) -> Result<Link, Failure> {
+    async fn link(&self, slot: &Slot, bounds: Bounds, home: &Home) -> Result<Link, Failure> {
+        if let Some(link) = slot.usable() {
+            return Ok(link);
+        }
         let began = Instant::now();
         let until = bounds.deadline.min(began + bounds.patience);
-        let opening = async {
-            if let Some(link) = slot.usable() {
-                return Ok(link);
-            }
-            let _opening = slot.opening.lock().await;
-            if let Some(link) = slot.usable() {
-                return Ok(link);
-            }
-            loop {
-                match self.gate.turn(began) {
-                    Turn::Now => break,
-                    Turn::Over(failure) => return Err(failure),
-                    Turn::At(next) => sleep_until(next.into()).await,
-                }
-            }
-            let opened = open(&self.address, Bounds { deadline: until, ..bounds }).await;
-            let link = opened.inspect_err(|failure| self.gate.refuse(failure))?;
-            if self.closed.load(Ordering::Acquire) {
-                return Err(retired(&self.address));
-            }
-            *slot.current() = Some(link.clone());
-            Ok(link)
-        };
+        // Boxed: every call would carry the room for it along.
+        let opening =
+            Box::pin(self.opened(slot, began, Bounds { deadline: until, ..bounds }, home));
         // Finding out what the silence of a server means takes a moment more.
         let latest = bounds.deadline.min(until + SHORT_PATIENCE);
         let lost = |error: &io::Error| unconnected(&self.address, error);
         let timed_out = |_| Err(lost(&io::ErrorKind::TimedOut.into()));
         timeout_at(latest.into(), opening).await.unwrap_or_else(timed_out)
     }
+
+    /// Opens the connection of a slot, if nobody else does.
+    async fn opened(
+        &self,
+        slot: &Slot,
+        since: Instant,
+        bounds: Bounds,
+        home: &Home,
+    ) -> Result<Link, Failure> {
+        let _opening = slot.opening.lock().await;
+        if let Some(link) = slot.usable() {
+            return Ok(link);
+        }
+        loop {
+            match self.gate.turn(since) {
+                Turn::Now => break,
+                Turn::Over(failure) => return Err(failure),
+                Turn::At(next) => sleep_until(next.into()).await,
+            }
+        }
+        let opened = open(&self.address, bounds, home).await;
+        let link = opened.inspect_err(|failure| self.gate.refuse(failure))?;
+        if self.closed.load(Ordering::Acquire) {
+            return Err(retired(&self.address));
+        }
+        *slot.current() = Some(link.clone());
+        Ok(link)
+    }
 }
 
-/// Connects, and hands the connection to redis-rs.
-async fn open(address: &Address, bounds: Bounds) -> Result<Link, Failure> {
-    let (screen, pulse) = dial(address, bounds).await?;
+/// Connects, and has the home look after the connection. It ends when its last clone is gone.
+async fn open(address: &Address, bounds: Bounds, home: &Home) -> Result<Link, Failure> {
+    let (screen, pulse) = dial(address, bounds, home).await?;
+    let connection = match home {
+        Some(home) => {
+            let (line, task) = Line::new(screen);
+            home.upgrade().ok_or_else(|| retired(address))?.spawn(task);
+            Connection::Line(line)
+        }
+        None => Connection::Multiplexed(multiplex(address, screen).await?),
+    };
+    Ok(Link { connection, pulse })
+}
+
+/// Hands a connection to redis-rs.
+async fn multiplex(address: &Address, screen: Screen) -> Result<MultiplexedConnection, Failure> {
     // The greeting was ours, and so are the timeouts: redis-rs' own response timeout is 500 ms.
     let config = AsyncConnectionConfig::new().set_response_timeout(None);
     let plain =
@@ -165,17 +239,19 @@ async fn open(address: &Address, bounds: Bounds) -> Result<Link, Failure> {
     let connected = MultiplexedConnection::new_with_config(&plain, screen, config).await;
     let lost = |error: RedisError| unconnected(address, &io::Error::other(brief(&error)));
     let (connection, driver) = connected.map_err(lost)?;
-    // It ends when the last clone of the connection is gone.
     tokio::spawn(driver);
-    Ok(Link { connection, pulse })
+    Ok(connection)
 }
 
 /// Sends a request and reads one reply for each of its commands.
+///
+/// # Errors
+/// What redis-rs says, where it is redis-rs; the pulse knows better.
 async fn exchange(
-    connection: &mut MultiplexedConnection,
+    connection: &Connection,
     request: &Request,
     form: Form,
-) -> Result<Vec<Reply>, RedisError> {
+) -> Result<Vec<Reply>, String> {
     let mut replies = send(connection, request.commands.iter(), form).await?;
     let unknown = request.unknown_scripts(&replies);
     if !unknown.is_empty() {
@@ -186,11 +262,31 @@ async fn exchange(
     Ok(replies)
 }
 
-async fn send<'a>(
-    connection: &mut MultiplexedConnection,
-    commands: impl Iterator<Item = &'a Command>,
+async fn send(
+    connection: &Connection,
+    commands: impl Iterator<Item = &Command>,
     form: Form,
-) -> Result<Vec<Reply>, RedisError> {
+) -> Result<Vec<Reply>, String> {
+    match connection {
+        Connection::Line(line) => {
+            line.send(commands, form).await.map_err(|Ended| "it has ended".to_owned())
+        }
+        // Boxed: every call would carry the room for it along.
+        Connection::Multiplexed(connection) => {
+            let pipeline = pipeline(commands, form);
+            let mut connection = connection.clone();
+            Box::pin(async move {
+                let count = pipeline.len();
+                let values = connection.send_packed_commands(&pipeline, 0, count).await;
+                Ok(values.map_err(|error| brief(&error))?.into_iter().map(reply).collect())
+            })
+            .await
+        }
+    }
+}
+
+/// Packs commands for redis-rs.
+fn pipeline<'a>(commands: impl Iterator<Item = &'a Command>, form: Form) -> Pipeline {
     let mut pipeline = Pipeline::new();
     let mut forms = Forms::new(form);
     for command in commands {
@@ -200,9 +296,7 @@ async fn send<'a>(
         });
         pipeline.add_command(packed);
     }
-    let count = pipeline.len();
-    let values = connection.send_packed_commands(&pipeline, 0, count).await?;
-    Ok(values.into_iter().map(reply).collect())
+    pipeline
 }
 
 /// Turns a value of redis-rs into a reply of ours.

@@ -1,7 +1,7 @@
 //! How plans reach servers. The only place that knows sockets and RESP.
 //!
 //! Two transports drive the same plans: `blocking` on the caller's own thread, over a small pool
-//! of sockets for each server; `multiplexed` on tokio, over a few connections that all tasks share.
+//! of sockets for each server; `multiplexed` as futures, over a few connections that all tasks share.
 //! `Servers` says which server a request goes to, for both.
 
 mod address;
@@ -12,6 +12,7 @@ mod connection;
 mod dial;
 mod durability;
 mod gate;
+mod line;
 mod links;
 pub(crate) mod multiplexed;
 mod packet;
@@ -54,6 +55,9 @@ pub fn read_reply(bytes: &[u8]) -> Option<usize> {
 
 /// How often a call looks whether it is known by now whom to ask.
 const GLANCE: Duration = Duration::from_millis(2);
+
+/// What is larger is sent and read on the runtime's threads: an event loop has others to serve.
+pub(crate) const LARGE: usize = 1 << 20;
 
 /// Makes the error for a client that was closed.
 pub(crate) fn closed() -> Error {

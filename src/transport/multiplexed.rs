@@ -1,4 +1,4 @@
-//! Drives plans on tokio.
+//! Drives plans as futures, on an event loop's thread or on the runtime.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -19,6 +19,7 @@ use super::{GLANCE, closed, gone, labelled, settled, transient_failure};
 use crate::call::{Call, Failure, PATIENCE};
 use crate::error::Result;
 use crate::plan::{Plan, Reply, Request, Step};
+use crate::reactor::Home;
 use crate::store::Answer;
 
 /// Drives `plan` to its end.
@@ -29,6 +30,7 @@ pub(crate) async fn drive(
     plan: &mut dyn Plan,
     servers: &Arc<Servers>,
     call: &mut Call,
+    home: &Home,
 ) -> Result<Answer> {
     let mut detour = None;
     loop {
@@ -36,7 +38,7 @@ pub(crate) async fn drive(
             return Err(call.fail(&closed(), false, || plan.op_id()));
         }
         call.attempt();
-        let failure = match attempt(plan.request(), servers, call, &mut detour).await {
+        let failure = match attempt(plan.request(), servers, call, &mut detour, home).await {
             Ok(replies) => match transient_failure(plan.request(), &replies) {
                 None => {
                     let step = plan.advance(replies);
@@ -104,7 +106,7 @@ async fn visit(servers: &Arc<Servers>, share: Share, deadline: Instant) -> Visit
     while let Some(Window { request, members, manner, .. }) = windows.pop_front() {
         let bounds = Bounds { deadline, patience: server.patience(), interrupt: || false };
         let durable = Durable::new(Cow::Owned(request), server, deadline);
-        let replies = server.links.exchange(durable.request(), manner, bounds).await;
+        let replies = server.links.exchange(durable.request(), manner, bounds, &None).await;
         servers.note(server, &replies);
         let (replies, failure) = match replies {
             Ok(replies) => (replies, None),
@@ -144,24 +146,25 @@ async fn attempt(
     servers: &Arc<Servers>,
     call: &mut Call,
     detour: &mut Option<Arc<Server>>,
+    home: &Home,
 ) -> Result<Vec<Reply>, Failure> {
     if request.commands.is_empty() {
         return Ok(Vec::new());
     }
     let (server, replies) = if let Some(server) = detour.take() {
         let asking = request.asking();
-        let replies = exchange(&asking, servers, &server, call).await?;
+        let replies = exchange(&asking, servers, &server, call, home).await?;
         (server, asking.without_asking(replies))
     } else {
         match find(request, servers, call.deadline()).await? {
             Target::One(server) => {
-                let replies = exchange(request, servers, &server, call).await?;
+                let replies = exchange(request, servers, &server, call, home).await?;
                 (server, replies)
             }
             Target::Every(all) => {
                 let mut replies = Vec::with_capacity(all.len());
                 for server in all {
-                    let answered = exchange(request, servers, &server, call).await?;
+                    let answered = exchange(request, servers, &server, call, home).await?;
                     replies.push(labelled(&server, request, answered)?);
                 }
                 return Ok(replies);
@@ -200,11 +203,12 @@ async fn exchange(
     servers: &Arc<Servers>,
     server: &Server,
     call: &mut Call,
+    home: &Home,
 ) -> Result<Vec<Reply>, Failure> {
     let deadline = call.deadline();
     let bounds = Bounds { deadline, patience: server.patience(), interrupt: || false };
     let durable = Durable::new(Cow::Borrowed(request), server, deadline);
-    let replies = server.links.exchange(durable.request(), call.manner(), bounds).await;
+    let replies = server.links.exchange(durable.request(), call.manner(), bounds, home).await;
     servers.note(server, &replies);
     let mut replies = replies?;
     if let Some(enough) = durable.take(&mut replies, server) {

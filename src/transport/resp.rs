@@ -8,7 +8,7 @@
 
 use std::io::{self, BufRead, Read};
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 
 use crate::plan::{Command, Reply, ServerError};
 use crate::script::Form;
@@ -64,12 +64,80 @@ fn write_length(out: &mut Vec<u8>, kind: u8, length: usize) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// Where replies are read from.
+pub(super) trait Source: BufRead {
+    /// Takes a bulk string that has come whole, and the end of its line, as nearly all short ones have:
+    /// `read_to_end` costs more than their bytes do.
+    fn take_buffered(&mut self, size: usize) -> io::Result<Option<Bytes>> {
+        let text = match self.fill_buf() {
+            Ok(buffer) => bulk_in(buffer, size),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => None,
+            Err(error) => return Err(error),
+        };
+        let Some(bulk) = text.map(Bytes::copy_from_slice) else { return Ok(None) };
+        self.consume(size + 2);
+        Ok(Some(bulk))
+    }
+}
+
+impl<R: Read> Source for io::BufReader<R> {}
+impl Source for &[u8] {}
+
+fn bulk_in(buffer: &[u8], size: usize) -> Option<&[u8]> {
+    buffer.get(..size + 2).and_then(|text| text.strip_suffix(b"\r\n"))
+}
+
+/// Replies that have come whole. A large bulk string shares their buffer; a small one is copied, so
+/// that it does not keep the buffer alive.
+#[derive(Debug)]
+pub(super) struct Whole(Bytes);
+
+/// From this size on a bulk string shares the buffer that it was read into.
+const SHARED: usize = 16 << 10;
+
+impl Whole {
+    pub(super) fn new(replies: Bytes) -> Self {
+        Self(replies)
+    }
+}
+
+impl Read for Whole {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.0.as_ref().read(buffer)?;
+        self.consume(read);
+        Ok(read)
+    }
+}
+
+impl BufRead for Whole {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        Ok(&self.0)
+    }
+
+    fn consume(&mut self, read: usize) {
+        self.0.advance(read.min(self.0.len()));
+    }
+}
+
+impl Source for Whole {
+    fn take_buffered(&mut self, size: usize) -> io::Result<Option<Bytes>> {
+        let bulk = bulk_in(&self.0, size).map(|text| match text.len() {
+            ..SHARED => Bytes::copy_from_slice(text),
+            _ => self.0.slice(..size),
+        });
+        if bulk.is_some() {
+            self.consume(size + 2);
+        }
+        Ok(bulk)
+    }
+}
+
 /// Reads one reply; push messages of RESP3 are passed over.
 ///
 /// # Errors
 /// What the reader says, [`io::ErrorKind::UnexpectedEof`] at its end, and
 /// [`io::ErrorKind::InvalidData`] for bytes that are no RESP or go over a bound.
-pub(super) fn read_reply(reader: &mut impl BufRead) -> io::Result<Reply> {
+pub(super) fn read_reply(reader: &mut impl Source) -> io::Result<Reply> {
     let mut budget = MAX_BYTES;
     let mut line = Vec::with_capacity(32);
     loop {
@@ -83,7 +151,7 @@ pub(super) fn read_reply(reader: &mut impl BufRead) -> io::Result<Reply> {
 ///
 /// Its first line is read into `line`, which all values of a reply share.
 fn read_value(
-    reader: &mut impl BufRead,
+    reader: &mut impl Source,
     line: &mut Vec<u8>,
     budget: &mut usize,
     depth: u32,
@@ -130,7 +198,7 @@ fn read_value(
 }
 
 fn read_items(
-    reader: &mut impl BufRead,
+    reader: &mut impl Source,
     line: &mut Vec<u8>,
     count: usize,
     budget: &mut usize,
@@ -147,9 +215,9 @@ fn read_items(
     Ok(items)
 }
 
-fn read_bulk(reader: &mut impl BufRead, size: usize, budget: &mut usize) -> io::Result<Bytes> {
+fn read_bulk(reader: &mut impl Source, size: usize, budget: &mut usize) -> io::Result<Bytes> {
     spend(budget, size)?;
-    if let Some(bulk) = take_buffered(reader, size)? {
+    if let Some(bulk) = reader.take_buffered(size)? {
         return Ok(bulk);
     }
     let mut bulk = Vec::with_capacity(size.min(TRUSTED_BYTES));
@@ -162,20 +230,7 @@ fn read_bulk(reader: &mut impl BufRead, size: usize, budget: &mut usize) -> io::
     Ok(bulk.into())
 }
 
-/// Takes a bulk string that has come whole, as nearly all short ones have: `read_to_end` costs more
-/// than their bytes do.
-fn take_buffered(reader: &mut impl BufRead, size: usize) -> io::Result<Option<Bytes>> {
-    let text = match reader.fill_buf() {
-        Ok(buffer) => buffer.get(..size + 2).and_then(|text| text.strip_suffix(b"\r\n")),
-        Err(error) if error.kind() == io::ErrorKind::Interrupted => None,
-        Err(error) => return Err(error),
-    };
-    let Some(bulk) = text.map(Bytes::copy_from_slice) else { return Ok(None) };
-    reader.consume(size + 2);
-    Ok(Some(bulk))
-}
-
-fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<()> {
+fn read_line(reader: &mut impl Source, line: &mut Vec<u8>) -> io::Result<()> {
     line.clear();
     loop {
         let buffer = match reader.fill_buf() {

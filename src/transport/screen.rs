@@ -77,6 +77,17 @@ impl Screen {
         (Self { wire, replies: Replies::default(), pulse: pulse.clone() }, pulse)
     }
 
+    /// Returns how many bytes have come.
+    pub(super) fn position(&self) -> u64 {
+        self.replies.position
+    }
+
+    /// Returns at which positions replies have ended. They are kept from the first time on that
+    /// somebody asks, who empties the list.
+    pub(super) fn ends(&mut self) -> &mut Vec<u64> {
+        self.replies.ends.get_or_insert_default()
+    }
+
     fn sent(&self, result: io::Result<usize>) -> io::Result<usize> {
         self.pulse.beat();
         result.map_err(|error| self.pulse.keep(error))
@@ -151,6 +162,9 @@ struct Replies {
     /// Pushes since the last reply, and whether this is one.
     pushes: u32,
     is_push: bool,
+    /// Bytes that have come, and after how many of them replies have ended, if somebody asks.
+    position: u64,
+    ends: Option<Vec<u64>>,
 }
 
 /// No kind and length take more.
@@ -163,6 +177,7 @@ impl Replies {
             if self.skip > 0 {
                 let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(bytes.len());
                 self.skip -= skipped as u64;
+                self.position += skipped as u64;
                 bytes = bytes.get(skipped..).unwrap_or_default();
                 if self.skip == 0 {
                     self.end_value()?;
@@ -174,6 +189,7 @@ impl Replies {
             let room = LONGEST_LENGTH.saturating_sub(self.line.len()).min(line.len());
             self.line.extend_from_slice(line.get(..room).unwrap_or_default());
             self.length += line.len() as u64;
+            self.position += line.len() as u64;
             if self.length > MAX_LINE as u64 {
                 return Err(malformed());
             }
@@ -235,6 +251,9 @@ impl Replies {
         }
         (self.bytes, self.items) = (0, 0);
         self.pushes = if self.is_push { self.pushes + 1 } else { 0 };
+        if let (false, Some(ends)) = (self.is_push, &mut self.ends) {
+            ends.push(self.position);
+        }
         if self.pushes > MAX_PUSHES { Err(malformed()) } else { Ok(()) }
     }
 }

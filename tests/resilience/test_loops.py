@@ -1,0 +1,123 @@
+"""One backend and several event loops: each has connections of its own, which end with it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from redember import AsyncRedisBackend
+from tests.polling import eventually
+from tests.servers import RealServer
+
+MESSAGE = [{"role": "user", "content": "hi"}]
+LARGE = [{"role": "user", "content": "x" * 3_000_000}]
+
+
+@pytest.fixture
+def backend(real_server: RealServer) -> AsyncRedisBackend:
+    return AsyncRedisBackend(real_server.url + "?prefix=loops:")
+
+
+@pytest.fixture
+def watcher(real_server: RealServer) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(real_server.url) as client:
+        client.flushall()
+        yield client
+
+
+def connections(watcher: redis.Redis) -> int:
+    """Count the connections of others."""
+    return len(watcher.client_list()) - 1
+
+
+def test_a_backend_outlives_its_loops(backend: AsyncRedisBackend, watcher: redis.Redis) -> None:
+    async def append() -> int:
+        return (await backend.append("m", MESSAGE)).count
+
+    assert [asyncio.run(append()) for _ in range(5)] == [1, 2, 3, 4, 5]
+    # What a loop leaves behind goes when the next one comes.
+    assert connections(watcher) <= 2
+    asyncio.run(backend.close())
+    eventually(lambda: connections(watcher) == 0)
+
+
+def test_calls_that_a_loop_leaves_behind_go_with_it(
+    backend: AsyncRedisBackend, watcher: redis.Redis, real_server: RealServer
+) -> None:
+    async def abandon() -> None:
+        await backend.ping()
+        real_server.freeze()
+        for _ in range(20):
+            asyncio.ensure_future(backend.append("m", MESSAGE))
+        await asyncio.sleep(0.01)
+
+    loop = asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(abandon())
+    finally:
+        real_server.thaw()
+        loop.close()
+
+    async def go_on() -> int:
+        await backend.append("m", MESSAGE)
+        return await backend.count("m")
+
+    # Each of the calls that were cut off was applied once or not at all.
+    assert 1 <= asyncio.run(go_on()) <= 21
+    asyncio.run(backend.close())
+
+
+def test_loops_of_many_threads_share_a_backend(
+    backend: AsyncRedisBackend, watcher: redis.Redis
+) -> None:
+    async def work(number: int) -> None:
+        appends = [backend.append("m", MESSAGE) for _ in range(25)]
+        await asyncio.gather(*appends, backend.save(f"large-{number}", LARGE))
+        loaded = await backend.load(f"large-{number}")
+        assert loaded is not None
+        assert loaded.to_dicts() == LARGE
+
+    threads = [threading.Thread(target=asyncio.run, args=[work(number)]) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert asyncio.run(backend.count("m")) == 100
+    asyncio.run(backend.close())
+
+
+def test_closing_in_another_thread_ends_the_connections_of_a_loop(
+    backend: AsyncRedisBackend, watcher: redis.Redis
+) -> None:
+    async def main() -> None:
+        await backend.ping()
+        assert connections(watcher) > 0
+        closing = threading.Thread(target=asyncio.run, args=[backend.close()])
+        closing.start()
+        while connections(watcher) > 0:
+            await asyncio.sleep(0.01)
+        closing.join()
+
+    asyncio.run(asyncio.wait_for(main(), 10))
+
+
+def test_a_write_does_not_meet_a_connection_that_ended_while_the_loop_was_busy(
+    backend: AsyncRedisBackend, watcher: redis.Redis
+) -> None:
+    async def main() -> list[bool]:
+        replayed = []
+        for _ in range(20):
+            await asyncio.gather(*(backend.ping() for _ in range(4)))
+            watcher.client_kill_filter(_type="normal", skipme=True)
+            time.sleep(0.005)  # noqa: ASYNC251  the loop is busy, and hears of nothing
+            replayed.append((await backend.append("m", MESSAGE)).replayed)
+        return replayed
+
+    assert asyncio.run(main()) == [False] * 20
+    assert asyncio.run(backend.count("m")) == 20
+    asyncio.run(backend.close())
