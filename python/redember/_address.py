@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from redember._checks import check_flag, check_text, checked_path
 from redember.errors import InsecureTlsWarning, InvalidArgumentError
+
+if TYPE_CHECKING:
+    from dataclasses import dataclass
+else:
+    from redember._record import dataclass
 
 __all__ = ["TlsOptions", "read_servers"]
 

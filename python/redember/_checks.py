@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
-from typing import Final
 
 from redember.errors import InvalidArgumentError
 
 __all__ = ["check_flag", "check_text", "check_whole", "checked_path"]
-
-_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 def check_text(name: str, value: object) -> None:
@@ -22,9 +18,18 @@ def check_text(name: str, value: object) -> None:
     if not isinstance(value, str):
         msg = f"{name} must be text, got {type(value).__name__}"
         raise InvalidArgumentError(msg)
-    if _SURROGATE.search(value):  # an encoder's exception would hold the text
+    if not _has_utf8(value):
         msg = f"{name} must be text that is valid in UTF-8"
         raise InvalidArgumentError(msg)
+
+
+def _has_utf8(text: str) -> bool:
+    # The encoder's exception holds the text: it must not be the context of another one.
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def checked_path(name: str, value: str | os.PathLike[str]) -> str:

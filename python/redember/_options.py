@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Final, Literal, Self, SupportsIndex
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, SupportsIndex
 
 from redember._address import TlsOptions, read_servers
 from redember._checks import check_flag, check_text, check_whole
 from redember.errors import InvalidArgumentError
+
+if TYPE_CHECKING:
+    from dataclasses import dataclass, field
+else:
+    from redember._record import dataclass, field
 
 __all__ = [
     "DEFAULT_GO_PREFIX",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from typing import Any, ClassVar, Self
 
@@ -21,6 +20,7 @@ from redember._options import (
     check_options,
     store_settings,
 )
+from redember._record import replaced
 from redember._verbs import Verbs
 from redember.errors import InvalidArgumentError
 
@@ -120,7 +120,7 @@ class _Configured:
         """
         options = default_options() if addr_or_url is None else parsed(addr_or_url)
         prefix = DEFAULT_GO_PREFIX if options.prefix == DEFAULT_PREFIX else options.prefix
-        return cls._of(dataclasses.replace(options, layout="document", prefix=prefix), None)
+        return cls._of(replaced(options, layout="document", prefix=prefix), None)
 
     @property
     def options(self) -> RedisOptions:
@@ -239,7 +239,7 @@ class _Configured:
         return self._changed(layout=layout)
 
     def _changed(self, **changes: Any) -> Self:
-        return self._of(dataclasses.replace(self._options, **changes), self._client)
+        return self._of(replaced(self._options, **changes), self._client)
 
     def _reconnecting(self, **changes: Any) -> Self:
         if self._client is not None:
