@@ -11,7 +11,8 @@ use crate::layout::Layout;
 use crate::message::Message;
 use crate::messages::{Limits, Messages};
 use crate::store::{
-    Answer, Info, Key, Keyed, Lease, Ledger, Mode, Ttl, Verb, Write, Written, check_write, conflict,
+    Answer, Ids, Info, Key, Keyed, Lease, Ledger, Mode, Ttl, Verb, Write, Written, check_write,
+    conflict,
 };
 
 /// Writes between two sweeps of expired memories.
@@ -167,12 +168,12 @@ impl InMemoryStore {
         Some(message)
     }
 
-    fn ids(&self) -> Vec<String> {
+    fn ids(&self) -> Ids {
         let state = self.state();
         let live = state.memories.iter().filter(|(_, memory)| memory.is_live());
-        let mut ids: Vec<String> = live.map(|(id, _)| id.as_str().to_owned()).collect();
+        let mut ids: Vec<&str> = live.map(|(id, _)| id.as_str()).collect();
         ids.sort_unstable();
-        ids
+        ids.into_iter().collect()
     }
 }
 

@@ -1,7 +1,6 @@
 //! Prefixes and ids: a key gives back its id, and a pattern stands for its prefix alone.
 #![no_main]
 
-use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use redember::keyspace::{Keyspace, MemoryId};
 
@@ -10,11 +9,11 @@ fuzz_target!(|input: (&str, &str, &[u8])| {
     let (Ok(space), Ok(id)) = (Keyspace::new(prefix), MemoryId::new(id)) else { return };
     let own = space.key(&id);
     assert_eq!(own, [prefix, id.as_str()].concat().as_bytes());
-    if let Some(found) = space.id(own) {
+    if let Some(found) = space.id(&own) {
         assert_eq!(found, id.as_str());
     }
-    if let Some(found) = space.id(Bytes::copy_from_slice(key)) {
-        assert_eq!([prefix, &found].concat().as_bytes(), key);
+    if let Some(found) = space.id(key) {
+        assert_eq!([prefix, found].concat().as_bytes(), key);
     }
     let pattern = space.pattern();
     let literal = pattern.strip_suffix('*').expect("a pattern ends in a star");

@@ -207,23 +207,23 @@ class AsyncVerbs(AsyncClosing):
     async def list(self) -> builtins.list[str]:
         """Return the ids of all memories, in no order, each once."""
         ids: builtins.list[str] = []
-        async for page in self._pages():
-            ids += page
-        return ids
-
-    async def iter_ids(self) -> AsyncIterator[str]:
-        """Yield the ids of all memories, page by page, each once.
-
-        An id that is there all the while comes; one that is made or deleted meanwhile may come.
-        """
-        async for page in self._pages():
-            for memory_id in page:
-                yield memory_id
-
-    async def _pages(self) -> AsyncIterator[builtins.list[str]]:
         listing = self._store.listing()
         while (page := await self._store.page(listing)) is not None:
-            yield page
+            ids += page
+        return [*dict.fromkeys(ids)] if listing.is_forgetful else ids
+
+    async def iter_ids(self) -> AsyncIterator[str]:
+        """Yield the ids of all memories, page by page, in memory that does not grow with them.
+
+        An id that is there all the while comes; one that is made or deleted meanwhile may come.
+        Each comes once, unless over 200,000 others came after it: what was given before those is
+        forgotten, and can come again where a server is restarted, a slot moves, or most keys are
+        deleted meanwhile. `list` has each once, however many there are.
+        """
+        listing = self._store.listing()
+        while (page := await self._store.page(listing)) is not None:
+            for memory_id in page:
+                yield memory_id
 
     async def exists(self, memory_id: str) -> bool:
         """Return whether there is such a memory."""

@@ -227,6 +227,10 @@ class Client:
 class Listing:
     """One listing of ids on its way."""
 
+    @property
+    def is_forgetful(self) -> bool:
+        """Whether an id may have come twice."""
+
 @final
 class Batch:
     """A call about many memories on its way."""

@@ -201,22 +201,22 @@ class Verbs(Closing):
     def list(self) -> builtins.list[str]:
         """Return the ids of all memories, in no order, each once."""
         ids: builtins.list[str] = []
-        for page in self._pages():
-            ids += page
-        return ids
-
-    def iter_ids(self) -> Iterator[str]:
-        """Yield the ids of all memories, page by page, each once.
-
-        An id that is there all the while comes; one that is made or deleted meanwhile may come.
-        """
-        for page in self._pages():
-            yield from page
-
-    def _pages(self) -> Iterator[builtins.list[str]]:
         listing = self._store.listing()
         while (page := self._store.page(listing)) is not None:
-            yield page
+            ids += page
+        return [*dict.fromkeys(ids)] if listing.is_forgetful else ids
+
+    def iter_ids(self) -> Iterator[str]:
+        """Yield the ids of all memories, page by page, in memory that does not grow with them.
+
+        An id that is there all the while comes; one that is made or deleted meanwhile may come.
+        Each comes once, unless over 200,000 others came after it: what was given before those is
+        forgotten, and can come again where a server is restarted, a slot moves, or most keys are
+        deleted meanwhile. `list` has each once, however many there are.
+        """
+        listing = self._store.listing()
+        while (page := self._store.page(listing)) is not None:
+            yield from page
 
     def exists(self, memory_id: str) -> bool:
         """Return whether there is such a memory."""

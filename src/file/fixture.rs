@@ -94,7 +94,7 @@ impl Fixture {
 
     pub(crate) fn list(&self) -> Vec<String> {
         match self.apply(Verb::Page(crate::store::Scan::new(false))) {
-            Answer::Page(Some(ids)) => ids,
+            Answer::Page(Some(ids)) => ids.iter().map(str::to_owned).collect(),
             other => panic!("{other:?}"),
         }
     }

@@ -87,7 +87,7 @@ use crate::call::Interrupt;
 use crate::error::{CallReport, Error, ErrorKind, Result};
 use crate::layout::Layout;
 use crate::messages::Limits;
-use crate::store::{Answer, Batch, Verb};
+use crate::store::{Answer, Batch, Ids, Verb};
 
 use directory::Directory;
 use lock::Patience;
@@ -182,7 +182,8 @@ impl FileStore {
             }
             Verb::Info(id) => Answer::Info(session.info_of_either(&id)?),
             Verb::Page(scan) => {
-                Answer::Page(scan.take_only_page().then(|| session.ids()).transpose()?)
+                let ids = scan.take_only_page().then(|| session.ids()).transpose()?;
+                Answer::Page(ids.map(Ids::from_iter))
             }
             Verb::Write(write) => {
                 session.check_layout(&write.id)?;

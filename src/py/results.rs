@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
-use pyo3::types::PyType;
+use pyo3::types::{PyList, PyType};
 
 use super::error::exception;
 use super::message::PyMessage;
@@ -107,7 +107,9 @@ pub(super) fn to_python(py: Python<'_>, answer: Answer) -> PyResult<Bound<'_, Py
         Answer::Message(message) => untracked(py, message.map(PyMessage::new)),
         Answer::Written(written) => WriteResult::from(written).into_bound_py_any(py),
         Answer::Info(info) => info.map(MemoryInfo::from).into_bound_py_any(py),
-        Answer::Page(ids) => ids.into_bound_py_any(py),
+        Answer::Page(ids) => {
+            ids.map(|ids| PyList::new(py, ids.iter())).transpose()?.into_bound_py_any(py)
+        }
         Answer::Many(answers) => {
             let each = |answer: Result<Answer>| match answer {
                 Ok(answer) => to_python(py, answer),

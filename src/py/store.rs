@@ -28,6 +28,15 @@ use crate::store::{Lease, Mode, RedisStore, Scan, StoreOptions, Ttl, Verb, Write
 #[derive(Debug)]
 pub(super) struct Listing(Arc<Scan>);
 
+#[pymethods]
+impl Listing {
+    /// Whether an id may have come twice.
+    #[getter]
+    fn is_forgetful(&self) -> bool {
+        self.0.is_forgetful()
+    }
+}
+
 /// The verbs, blocking.
 #[pyclass(frozen, module = "redember._core")]
 #[derive(Debug)]

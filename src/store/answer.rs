@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::Ids;
 use crate::error::Result;
 use crate::message::Message;
 use crate::messages::Messages;
@@ -24,7 +25,7 @@ pub enum Answer {
     /// To `info`; `None` where there is no such memory.
     Info(Option<Info>),
     /// To a page of `list`; `None` after the last page.
-    Page(Option<Vec<String>>),
+    Page(Option<Ids>),
     /// To a batch: the answer to each of its verbs, in order.
     Many(Vec<Result<Self>>),
 }

@@ -1,18 +1,16 @@
-//! List: pages of ids over `SCAN`, each id once.
+//! List: pages of ids over `SCAN`, each id once as far as [`Seen`] remembers.
 //!
 //! A cluster is walked primary by primary. A slot may move meanwhile, from a primary that was not
 //! walked yet to one that was; so afterwards every slot that has moved, or is moving, is asked for
 //! its keys by itself: its owner first, and then the node that takes it over.
 
-use std::collections::HashSet;
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use super::Answer;
 use super::ownership::Ownership;
+use super::seen::Seen;
+use super::{Answer, Ids};
 use crate::error::{Error, Result};
 use crate::keyspace::Keyspace;
 use crate::plan::{Command, GONE, Once, Plan, Replies, Reply, Request, Route};
@@ -26,43 +24,19 @@ const ALL_KEYS: Bytes = Bytes::from_static(b"1000000000");
 const MANY_SLOTS: usize = 100;
 
 /// One listing on its way.
-///
-/// `SCAN` may give a key twice while the server's table is resized, so what was seen is kept as one
-/// hash of 64 bits a key, seeded anew for each listing.
 #[derive(Debug)]
 pub struct Scan {
     state: Mutex<State>,
-    hasher: RandomState,
     cluster: bool,
 }
 
 #[derive(Debug)]
 struct State {
-    seen: HashSet<u64, BuildHasherDefault<Itself>>,
+    seen: Seen,
     /// Who had which slot when the walk began, or was last checked.
     ownership: Ownership,
     /// What is still to be asked, the next at the end; `None` when the listing has ended.
     agenda: Option<Vec<Question>>,
-}
-
-/// The hash of a number that is a hash already.
-#[derive(Debug, Default)]
-struct Itself(u64);
-
-impl Hasher for Itself {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        self.0 = number;
-    }
 }
 
 /// One thing to ask.
@@ -82,8 +56,8 @@ impl Scan {
     /// Begins a listing, on a cluster or not.
     pub fn new(cluster: bool) -> Arc<Self> {
         let agenda = Some(vec![Question::Begin]);
-        let state = State { seen: HashSet::default(), ownership: Ownership::default(), agenda };
-        Arc::new(Self { state: Mutex::new(state), hasher: RandomState::new(), cluster })
+        let state = State { seen: Seen::default(), ownership: Ownership::default(), agenda };
+        Arc::new(Self { state: Mutex::new(state), cluster })
     }
 
     /// Returns whether this is the first page of a listing that has only one, and ends it.
@@ -91,20 +65,20 @@ impl Scan {
         self.lock().agenda.take().is_some()
     }
 
+    /// Returns whether an id may have been given twice: a listing remembers only those it gave last.
+    pub fn is_forgetful(&self) -> bool {
+        self.lock().seen.is_forgetful()
+    }
+
     fn next(&self) -> Option<Question> {
         self.lock().agenda.as_ref()?.last().cloned()
     }
 
     /// Takes the replies to a question; returns the ids that were not seen before.
-    fn take(
-        &self,
-        keyspace: &Keyspace,
-        question: Question,
-        mut replies: Replies,
-    ) -> Result<Vec<String>> {
+    fn take(&self, keyspace: &Keyspace, question: Question, mut replies: Replies) -> Result<Ids> {
         let mut state = self.lock();
         let State { seen, ownership, agenda } = &mut *state;
-        let Some(agenda) = agenda else { return Ok(Vec::new()) };
+        let Some(agenda) = agenda else { return Ok(Ids::default()) };
         agenda.pop();
         let is_gone = |reply: &Reply| matches!(reply, Reply::Error(error) if error.code == GONE);
         let mut keys = Vec::new();
@@ -154,8 +128,11 @@ impl Scan {
                 }
             }
         }
-        let ids = keys.into_iter().filter_map(|key| keyspace.id(key));
-        Ok(ids.filter(|id| seen.insert(self.hasher.hash_one(id))).collect())
+        let mut ids = Ids::with_capacity(keys.len());
+        for id in keys.iter().filter_map(|key| keyspace.id(key)).filter(|id| seen.insert(id)) {
+            ids.push(id);
+        }
+        Ok(ids)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -252,7 +229,7 @@ mod tests {
     /// Answers one page; returns its ids.
     fn answer(plan: &mut Box<dyn Plan>, replies: Vec<Reply>) -> Option<Vec<String>> {
         match plan.advance(replies).unwrap() {
-            Step::Done(Answer::Page(ids)) => ids,
+            Step::Done(Answer::Page(ids)) => ids.map(|ids| ids.iter().map(str::to_owned).collect()),
             other => panic!("{other:?}"),
         }
     }

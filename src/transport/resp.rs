@@ -7,6 +7,7 @@
 //! Format: <https://redis.io/docs/latest/develop/reference/protocol-spec/>.
 
 use std::io::{self, BufRead, Read};
+use std::ops::Range;
 
 use bytes::{Buf as _, Bytes};
 
@@ -19,6 +20,9 @@ pub(super) const MAX_LINE: usize = 64 << 10;
 pub(super) const MAX_BYTES: usize = 512 << 20;
 /// How deep arrays may nest; the deepest reply that is asked for has three levels.
 pub(super) const MAX_DEPTH: u32 = 16;
+/// From how many items on an array's strings share their memory: with fewer, one of them that is kept
+/// would hold on to much more than itself.
+const MANY_ITEMS: usize = 64;
 /// What is reserved on a server's word alone; beyond it, memory grows with what really comes.
 const TRUSTED_BYTES: usize = 1 << 20;
 const TRUSTED_ITEMS: usize = 1 << 10;
@@ -209,6 +213,9 @@ fn read_items(
     }
     let mut items = Vec::with_capacity(count.min(TRUSTED_ITEMS));
     while items.len() < count {
+        if count >= MANY_ITEMS && take_buffered_bulks(reader, count, budget, &mut items)? {
+            continue;
+        }
         spend(budget, size_of::<Reply>())?;
         items.extend(read_value(reader, line, budget, depth + 1)?);
     }
@@ -228,6 +235,45 @@ fn read_bulk(reader: &mut impl Source, size: usize, budget: &mut usize) -> io::R
         return Err(malformed());
     }
     Ok(bulk.into())
+}
+
+/// Takes the short bulk strings that come next and have come whole, up to `count` items in all;
+/// returns whether there were any. They share one copy of their bytes: a page of keys is a thousand
+/// of them.
+fn take_buffered_bulks(
+    reader: &mut impl Source,
+    count: usize,
+    budget: &mut usize,
+    items: &mut Vec<Reply>,
+) -> io::Result<bool> {
+    let buffer = match reader.fill_buf() {
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(false),
+        buffer => buffer?,
+    };
+    let mut places = Vec::with_capacity((count - items.len()).min(TRUSTED_ITEMS));
+    let mut end = 0;
+    while items.len() + places.len() < count
+        && let Some(place) = short_bulk(buffer, end)
+    {
+        end = place.end + 2;
+        places.push(place);
+    }
+    spend(budget, end + places.len() * size_of::<Reply>())?;
+    let shared = Bytes::copy_from_slice(buffer.get(..end).unwrap_or_default());
+    reader.consume(end);
+    items.extend(places.iter().map(|place| Reply::Text(shared.slice(place.clone()))));
+    Ok(end > 0)
+}
+
+/// Returns where the text of the bulk string at `start` lies, if it is short and has come whole.
+fn short_bulk(buffer: &[u8], start: usize) -> Option<Range<usize>> {
+    let rest = buffer.get(start..)?.strip_prefix(b"$")?;
+    let digits = rest.iter().take(5).position(|byte| *byte == b'\r')?;
+    let size = usize::try_from(short_number(rest.get(..digits)?)?).ok()?;
+    let text = start + 1 + digits + 2;
+    let whole = rest.get(digits..digits + 2)? == b"\r\n"
+        && buffer.get(text + size..text + size + 2)? == b"\r\n";
+    whole.then_some(text..text + size)
 }
 
 fn read_line(reader: &mut impl Source, line: &mut Vec<u8>) -> io::Result<()> {
@@ -378,6 +424,54 @@ mod tests {
         for end in 0..whole.len() {
             let error = read(&whole[..end]).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof, "{end}");
+        }
+    }
+
+    #[test]
+    fn many_strings_are_read_as_few_are_wherever_the_buffer_ends() {
+        let item = |number: usize| match number % 7 {
+            0 => Reply::Nil,
+            1 => Reply::Integer(7),
+            2 => Reply::Text(vec![b'x'; number * 90].into()),
+            3 => Reply::Text(Bytes::new()),
+            _ => Reply::Text(format!("key-{number}").into()),
+        };
+        let items: Vec<_> = (0..MANY_ITEMS * 3).map(item).collect();
+        let mut bytes = format!("*{}\r\n", items.len()).into_bytes();
+        for item in &items {
+            match item {
+                Reply::Text(text) => {
+                    bytes.extend(format!("${}\r\n", text.len()).bytes());
+                    bytes.extend_from_slice(text);
+                    bytes.extend(b"\r\n");
+                }
+                Reply::Integer(number) => bytes.extend(format!(":{number}\r\n").bytes()),
+                _ => bytes.extend(b"$-1\r\n"),
+            }
+        }
+        bytes.extend(b"+PONG\r\n");
+        for size in [7, 100, 1000, 8 << 10, 64 << 10] {
+            let mut reader = io::BufReader::with_capacity(size, bytes.as_slice());
+            assert_eq!(read_reply(&mut reader).unwrap(), Reply::Array(items.clone()));
+            assert_eq!(read_reply(&mut reader).unwrap(), text("PONG"));
+        }
+    }
+
+    #[test]
+    fn among_many_strings_a_broken_one_is_refused() {
+        let strings = |broken: &str| {
+            let mut bytes = b"*100\r\n".to_vec();
+            bytes.extend(b"$1\r\na\r\n".repeat(50));
+            bytes.extend(broken.bytes());
+            bytes.extend(b"$1\r\na\r\n".repeat(49));
+            bytes
+        };
+        assert!(read(&strings("$1\r\na\r\n")).is_ok());
+        for broken in
+            ["$1\r\nab\r\n", "$x\r\na\r\n", "$\r\na\r\n", "$1\nra\r\n", "$-2\r\n", "$1\r\na\rn"]
+        {
+            let bytes = strings(broken);
+            assert!(read_reply(&mut bytes.as_slice()).is_err(), "{broken:?}");
         }
     }
 

@@ -184,7 +184,7 @@ fn every_id_is_listed_once() {
     let scan = Scan::new(false);
     let mut ids = Vec::new();
     while let Answer::Page(Some(page)) = rig.run(Verb::Page(scan.clone())) {
-        ids.extend(page);
+        ids.extend(page.iter().map(str::to_owned));
     }
     let count = ids.len();
     ids.sort();
