@@ -18,6 +18,7 @@ pub(crate) mod multiplexed;
 mod packet;
 mod pool;
 mod probe;
+mod recycled;
 mod resolve;
 mod resp;
 mod scout;

@@ -11,6 +11,7 @@ use std::ops::Range;
 
 use bytes::{Buf as _, Bytes};
 
+use super::recycled::{LARGE, Recycled};
 use crate::plan::{Command, Reply, ServerError};
 use crate::script::Form;
 
@@ -227,14 +228,23 @@ fn read_bulk(reader: &mut impl Source, size: usize, budget: &mut usize) -> io::R
     if let Some(bulk) = reader.take_buffered(size)? {
         return Ok(bulk);
     }
-    let mut bulk = Vec::with_capacity(size.min(TRUSTED_BYTES));
-    let read = reader.by_ref().take(size as u64).read_to_end(&mut bulk)?;
+    let bulk = if (LARGE..=TRUSTED_BYTES).contains(&size) {
+        let mut bulk = Recycled::new(size);
+        reader.read_exact(bulk.bytes_mut())?;
+        bulk.shared()
+    } else {
+        let mut bulk = Vec::with_capacity(size.min(TRUSTED_BYTES));
+        if reader.by_ref().take(size as u64).read_to_end(&mut bulk)? < size {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        bulk.into()
+    };
     let mut end = [0; 2];
     reader.read_exact(&mut end)?;
-    if read < size || end != *b"\r\n" {
+    if end != *b"\r\n" {
         return Err(malformed());
     }
-    Ok(bulk.into())
+    Ok(bulk)
 }
 
 /// Takes the short bulk strings that come next and have come whole, up to `count` items in all;
