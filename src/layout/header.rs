@@ -89,14 +89,19 @@ impl<'a> Fields<'a> {
 
     /// Takes a number of at most 15 digits: the scripts count in doubles, and refuse longer ones too.
     fn number<T: TryFrom<u64>>(&mut self, name: &[u8], end: u8) -> Result<T> {
-        let digits = self.text(name, end)?;
-        if digits.is_empty() || digits.len() > 15 {
-            return Err(foreign());
+        let rest = self.0.strip_prefix(name).ok_or_else(foreign)?;
+        let mut number = 0;
+        for (at, byte) in rest.iter().enumerate() {
+            match byte {
+                b'0'..=b'9' if at < 15 => number = number * 10 + u64::from(byte - b'0'),
+                byte if *byte == end && at > 0 => {
+                    self.0 = rest.get(at + 1..).unwrap_or_default();
+                    return T::try_from(number).map_err(|_| foreign());
+                }
+                _ => break,
+            }
         }
-        let number = digits.iter().try_fold(0, |number: u64, byte| {
-            byte.is_ascii_digit().then(|| number * 10 + u64::from(byte - b'0'))
-        });
-        number.and_then(|number| T::try_from(number).ok()).ok_or_else(foreign)
+        Err(foreign())
     }
 }
 

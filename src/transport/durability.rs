@@ -36,10 +36,10 @@ pub(super) struct Durable<'a> {
 impl<'a> Durable<'a> {
     pub(super) fn new(mut request: Cow<'a, Request>, server: &Server, deadline: Instant) -> Self {
         let durability = server.address.settings.options.durability;
-        let left = deadline.saturating_duration_since(Instant::now());
+        let left = || deadline.saturating_duration_since(Instant::now());
         let (replicas, time) = match durability {
-            Durability::Replicated(replicas) => (replicas, LONGEST_WAIT.min(left / 2)),
-            Durability::Confirmed if server.replicas.is_likely() => (1, SHORT_WAIT.min(left / 2)),
+            Durability::Replicated(replicas) => (replicas, LONGEST_WAIT.min(left() / 2)),
+            Durability::Confirmed if server.replicas.is_likely() => (1, SHORT_WAIT.min(left() / 2)),
             Durability::Confirmed | Durability::Ack => (0, Duration::ZERO),
         };
         if replicas == 0 || !request.writes {

@@ -83,19 +83,23 @@ impl Pool {
     /// Takes a connection: an idle one, a new one, or the next that is given back.
     pub(super) fn lease(&self, bounds: Bounds) -> Result<Lease<'_>, Failure> {
         let since = Instant::now();
+        let mut now = since;
         let mut state = self.lock();
         loop {
             if state.closed {
                 return Err(retired(&self.address));
             }
-            let now = Instant::now();
             state.drop_old(now);
             if let Some(Idle { connection, opened, .. }) = state.idle.pop() {
-                if connection.is_stale() {
-                    state.open -= 1;
-                    continue;
+                drop(state); // asking the system takes long enough for other calls to queue up
+                let is_stale = connection.is_stale();
+                let lease = Lease { pool: self, connection: Some(connection), opened };
+                if !is_stale {
+                    return Ok(lease);
                 }
-                return Ok(Lease { pool: self, connection: Some(connection), opened });
+                drop(lease);
+                state = self.lock();
+                continue;
             }
             if state.open < self.size() {
                 state.open += 1;
@@ -120,6 +124,7 @@ impl Pool {
                 return Err(Failure::before_sending(error, Retry::Never));
             }
             state = self.lock();
+            now = Instant::now();
         }
     }
 
