@@ -17,7 +17,7 @@ __all__ = ["measure", "weigh"]
 def measure(bench: Bench, cell: Cell) -> list[Measured]:
     """Measure a cell; what was stored is read back after the last round of each system."""
     records = [
-        _Record(bench, member, cell) for member in bench.members if member.entry.does(cell.verb)
+        _Record(bench, member, cell) for member in bench.members if member.entry.does(cell.called)
     ]
     by_member = {record.member: record for record in records}
     for number in range(cell.rounds(bench.plan) + 1):
@@ -83,7 +83,8 @@ class _Record:
         server, plan, cell = self._bench.server, self._bench.plan, self._cell
         if cell.verb == "append":  # conversations have grown since
             self._lay_out()
-        what = {"verb": cell.verb, "ids": cell.ids, "size": cell.messages, "n": TAIL}
+        what = {"verb": cell.called, "ids": cell.ids, "size": cell.messages, "n": TAIL}
+        what["crowd"] = cell.crowd
         self.member.order("prepare", count=cell.calls(plan), **what)
         before = server.counters()
         answer = self.member.order("run", seconds=plan.seconds)

@@ -36,6 +36,7 @@ class Worker:
         self._runner = runner
         self._calls: list[Callable[[], Any]] = []
         self._count = 0
+        self._crowd: list[list[Any]] = []
 
     def fill(self, order: Order) -> Order:
         """Store a conversation under each id."""
@@ -46,6 +47,7 @@ class Worker:
     def prepare(self, order: Order) -> Order:
         """Make the calls of a verb, ready to be timed; `run` times them."""
         verb, ids, size = order["verb"], order["ids"], order["size"]
+        self._crowd = [[] for _ in range(order.get("crowd", 0))]
         call = self._system.call
         if verb == "save":
             self._calls = [call(verb, name, self._conversation(name, size)) for name in ids]

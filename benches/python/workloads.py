@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-__all__ = ["FULL", "QUICK", "TAIL", "TINY", "Cell", "Plan", "cells", "memories"]
+__all__ = ["CROWD", "FULL", "QUICK", "TAIL", "TINY", "Cell", "Plan", "cells", "memories"]
 
 TAIL = 20
+CROWD = 100_000
+_CROWDED = "_crowded"  # at the end of a verb
 _BATCH = 20  # messages of each conversation of a batch
 _TITLES = {
     "save": "Save a conversation",
     "load": "Load a conversation",
     "append": "Append a turn of two messages",
+    "load_crowded": f"Load a conversation beside {CROWD:,} objects of the program's own",
     "tail": f"Load the last {TAIL} messages",
     "ids": "List the ids of all memories",
     "save_many": f"Save many conversations of {_BATCH} messages",
@@ -96,6 +99,16 @@ class Cell:
         return _TITLES[self.verb]
 
     @property
+    def called(self) -> str:
+        """The verb that systems know."""
+        return self.verb.removesuffix(_CROWDED)
+
+    @property
+    def crowd(self) -> int:
+        """How many objects the garbage collector has to look after beside those of the calls."""
+        return CROWD if self.verb.endswith(_CROWDED) else 0
+
+    @property
     def pinned(self) -> bool:
         """Whether client and server share one core: not where they may work at once."""
         return not self.verb.endswith("_many")
@@ -142,6 +155,7 @@ def cells(plan: Plan, transport: str) -> Iterator[Cell]:
             yield Cell(transport=transport, verb=verb, size=size)
     if transport != plan.transports[0]:
         return
+    yield Cell(transport=transport, verb=f"load{_CROWDED}", size=max(plan.sizes))
     for size in plan.listings:
         yield Cell(transport=transport, verb="ids", size=size)
     for verb in ("save_many", "load_many"):
