@@ -9,7 +9,7 @@ PACKAGE := $(shell find python -name '*.py*' -not -path '*/__pycache__/*')
 COMPARE := .venv-compare
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench budget compare scale reliability fuzz lint deny check fmt build docs-check rust-test python-test wheel-test clean
+.PHONY: help demo test bench budget compare profile scale reliability fuzz lint deny check fmt build docs-check rust-test python-test wheel-test clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,6 +46,14 @@ scale: $(VENV)/.built $(VENV)/.test ## how cost grows with histories, memories, 
 budget: $(VENV)/bin/python ## instructions of the hot path against benches/budget.toml; UPDATE=1 rewrites it
 	scripts/ensure-valgrind
 	$(BIN)/python scripts/budget $(if $(UPDATE),--update)
+
+profile: $(VENV)/.built $(VENV)/.test ## where the instructions of a call go, with valgrind; writes a table of docs/benchmarks.md
+	scripts/ensure-redis
+	scripts/ensure-valgrind
+	rm -rf target/profile
+	$(BIN)/maturin build --quiet --release --locked --out target/profile -- -C strip=none
+	$(BIN)/python -m pip install --quiet --no-deps --target target/profile/site target/profile/*.whl
+	PYTHONPATH=target/profile/site $(BIN)/python -m benches.profile
 
 reliability: $(VENV)/.built $(VENV)/.test ## break servers, links and processes; writes docs/reliability.md (20 min)
 	scripts/ensure-redis
