@@ -44,6 +44,8 @@ pub struct Messages {
     segments: Arc<[Bytes]>,
     spans: Arc<[Span]>,
     range: Range<usize>,
+    /// Whether spans of one segment follow each other in it, with a newline between two of them.
+    adjacent: bool,
 }
 
 impl Messages {
@@ -70,7 +72,7 @@ impl Messages {
             }
         }
         let range = skip.min(spans.len())..spans.len();
-        Ok(Self { segments: segments.into(), spans: spans.into(), range })
+        Ok(Self { segments: segments.into(), spans: spans.into(), range, adjacent: true })
     }
 
     /// Takes messages that the codec wrote into one buffer, a newline between two of them.
@@ -85,7 +87,7 @@ impl Messages {
             start = end + 1;
         }
         let range = 0..spans.len();
-        Ok(Self { segments: Arc::new([buffer]), spans: spans.into(), range })
+        Ok(Self { segments: Arc::new([buffer]), spans: spans.into(), range, adjacent: true })
     }
 
     /// Returns how many messages there are.
@@ -115,7 +117,7 @@ impl Messages {
         let start = range.start.min(self.len());
         let end = range.end.clamp(start, self.len());
         let range = self.range.start + start..self.range.start + end;
-        Self { segments: self.segments.clone(), spans: self.spans.clone(), range }
+        Self { segments: self.segments.clone(), spans: self.spans.clone(), range, ..*self }
     }
 
     /// Returns the last `count` messages, or all of them; the bytes are shared.
@@ -129,7 +131,7 @@ impl Messages {
     pub fn pick(&self, indices: impl Iterator<Item = usize>) -> Self {
         let spans: Arc<[Span]> = indices.filter_map(|at| self.spans().get(at).copied()).collect();
         let range = 0..spans.len();
-        Self { segments: self.segments.clone(), spans, range }
+        Self { segments: self.segments.clone(), spans, range, adjacent: false }
     }
 
     /// Returns the JSON text of each message.
@@ -162,16 +164,20 @@ impl Messages {
         let mut left = self.size() + self.len();
         let mut first = 0;
         let mut size = 0;
+        let enough = |left: usize| (left / 2).max(smallest).min(largest);
+        let mut due = enough(left);
         for (index, span) in self.spans().iter().enumerate() {
-            let alone = span.len() >= smallest;
+            let length = span.len();
+            let alone = length >= smallest;
             if alone && index > first {
                 chunks.push(self.chunk(first..index));
                 (first, left, size) = (index, left - size, 0);
             }
-            size += span.len() + 1;
-            if alone || size >= (left / 2).max(smallest).min(largest) {
+            size += length + 1;
+            if alone || size >= due {
                 chunks.push(self.chunk(first..index + 1));
                 (first, left, size) = (index + 1, left - size, 0);
+                due = enough(left);
             }
         }
         if first < self.len() {
@@ -183,12 +189,9 @@ impl Messages {
     fn chunk(&self, range: Range<usize>) -> Chunk {
         let messages = range.len();
         let spans = self.spans().get(range).unwrap_or_default();
-        let adjacent = spans.windows(2).all(|pair| match pair {
-            [left, right] => left.segment == right.segment && left.end + 1 == right.start,
-            _ => true,
-        });
+        let adjacent = self.adjacent || messages == 1;
         let text = match (spans.first(), spans.last()) {
-            (Some(first), Some(last)) if adjacent => {
+            (Some(first), Some(last)) if adjacent && first.segment == last.segment => {
                 let range = first.start as usize..last.end as usize;
                 self.segment(*first).map(|segment| segment.slice(range)).unwrap_or_default()
             }
@@ -229,7 +232,7 @@ impl FromIterator<Message> for Messages {
             .filter_map(|(number, text)| Span::new(number, 0, text.len()).ok())
             .collect();
         let range = 0..spans.len();
-        Self { segments: segments.into(), spans, range }
+        Self { segments: segments.into(), spans, range, adjacent: false }
     }
 }
 
@@ -256,7 +259,7 @@ impl Span {
     }
 
     fn len(&self) -> usize {
-        self.range().len()
+        (self.end - self.start) as usize
     }
 }
 
@@ -321,6 +324,19 @@ mod tests {
         };
         assert_eq!(sizes(80..=240), [30, 30, 20, 10, 10]);
         assert_eq!(sizes(80..=80), [10; 10]);
+    }
+
+    #[test]
+    fn chunks_of_a_part_and_across_segments_hold_what_it_holds() {
+        let segments = vec!["{\"a\":0}\n{\"a\":1}".into(), "{\"a\":2}\n{\"a\":3}".into()];
+        let all = Messages::from_lines(segments, 0).unwrap();
+        for part in [all.slice(0..4), all.slice(1..3), all.slice(2..4), all.pick(1..4)] {
+            for size in [8, 16, 64] {
+                let chunks = part.chunks(size..=size).into_iter().map(|chunk| chunk.text);
+                let again = Messages::from_lines(chunks.collect(), 0).unwrap();
+                assert_eq!(texts(&again), texts(&part), "{size}");
+            }
+        }
     }
 
     #[test]

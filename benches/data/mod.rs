@@ -1,7 +1,5 @@
 //! Conversations for the benches: fixed, in many scripts, with tool calls; never random.
 
-use bytes::Bytes;
-use redember::message::Message;
 use redember::messages::Messages;
 
 /// Sizes that every bench runs at.
@@ -38,8 +36,9 @@ pub(crate) fn message(index: usize) -> String {
     format!(r#"{{"role":"{role}","content":{text}}}"#)
 }
 
-/// Returns a conversation of `size` messages.
+/// Returns a conversation of `size` messages, in one piece as the codec makes it.
 #[allow(dead_code, reason = "not every bench needs it")]
 pub(crate) fn conversation(size: usize) -> Messages {
-    (0..size).map(|index| Message::from_encoded(Bytes::from(message(index)))).collect()
+    let lines: Vec<String> = (0..size).map(message).collect();
+    Messages::from_lines(vec![lines.join("\n").into()], 0).unwrap_or_default()
 }

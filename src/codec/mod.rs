@@ -3,3 +3,4 @@
 pub mod json;
 pub mod reader;
 mod scan;
+pub mod utf8;

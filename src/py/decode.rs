@@ -1,10 +1,10 @@
 //! JSON text to Python objects.
 
-use pyo3::exceptions::PyUnicodeDecodeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString};
 
+use super::text::Texts;
 use crate::codec::json::MAX_DEPTH;
 use crate::codec::reader::{Malformed, Reader, Token};
 use crate::error::Error;
@@ -22,7 +22,8 @@ pub(super) fn member<'py>(
     message: &Message,
     name: &str,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
-    Builder { py, reader: Reader::new(message.as_bytes()), depth: 0 }.member(name)
+    Builder { py, reader: Reader::new(message.as_bytes()), depth: 0, texts: Texts::default() }
+        .member(name)
 }
 
 /// Decodes every message to a new dict.
@@ -31,7 +32,7 @@ pub(super) fn messages<'py>(
     messages: &Messages,
 ) -> PyResult<Vec<Bound<'py, PyAny>>> {
     let mut dicts = Vec::with_capacity(messages.len());
-    let mut builder = Builder { py, reader: Reader::new(b""), depth: 0 };
+    let mut builder = Builder { py, reader: Reader::new(b""), depth: 0, texts: Texts::default() };
     for (index, line) in messages.lines().enumerate() {
         builder.reader.restart(line);
         dicts.push(builder.whole().map_err(|error| with_index(py, error, index))?);
@@ -41,7 +42,7 @@ pub(super) fn messages<'py>(
 
 /// Decodes any JSON value.
 pub(super) fn value<'py>(py: Python<'py>, text: &[u8]) -> PyResult<Bound<'py, PyAny>> {
-    Builder { py, reader: Reader::new(text), depth: 0 }.whole()
+    Builder { py, reader: Reader::new(text), depth: 0, texts: Texts::default() }.whole()
 }
 
 /// Says which of several messages an error is about.
@@ -57,6 +58,7 @@ struct Builder<'a, 'py> {
     py: Python<'py>,
     reader: Reader<'a>,
     depth: usize,
+    texts: Texts,
 }
 
 impl<'py> Builder<'_, 'py> {
@@ -90,7 +92,7 @@ impl<'py> Builder<'_, 'py> {
     fn value(&mut self) -> PyResult<Bound<'py, PyAny>> {
         let py = self.py;
         match self.reader.value() {
-            Ok(Token::Text(text)) => string(py, text).map(Bound::into_any),
+            Ok(Token::Text(text)) => string(py, &mut self.texts, text).map(Bound::into_any),
             Ok(Token::Object) => self.object(),
             Ok(Token::List) => self.list(),
             Ok(Token::Number(text)) => number(py, text),
@@ -117,7 +119,7 @@ impl<'py> Builder<'_, 'py> {
         let dict = PyDict::new(py);
         loop {
             let name = match self.reader.name() {
-                Ok(Some(name)) => string(py, name)?,
+                Ok(Some(name)) => string(py, &mut self.texts, name)?,
                 Ok(None) => break,
                 Err(malformed) => return Err(corrupt_at(py, malformed)),
             };
@@ -137,16 +139,15 @@ impl<'py> Builder<'_, 'py> {
 }
 
 /// Makes text, which is checked to be UTF-8 here and nowhere else; the usual words are made once.
-pub(super) fn string<'py>(py: Python<'py>, text: &[u8]) -> PyResult<Bound<'py, PyString>> {
+pub(super) fn string<'py>(
+    py: Python<'py>,
+    texts: &mut Texts,
+    text: &[u8],
+) -> PyResult<Bound<'py, PyString>> {
     if let Some(word) = usual(py, text) {
         return Ok(word.clone());
     }
-    PyString::from_bytes(py, text).map_err(|error| {
-        if error.is_instance_of::<PyUnicodeDecodeError>(py) {
-            return corrupt(py, "a stored message is not UTF-8; it was left as it is");
-        }
-        error
-    })
+    texts.make(py, text)
 }
 
 /// Returns the names and roles that nearly every message has.

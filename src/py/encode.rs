@@ -1,13 +1,13 @@
 //! Python objects to JSON text. What has no JSON form is refused, with the path to it.
 
-use std::ops::Range;
-
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::sync::critical_section::with_critical_section;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyMapping, PyString, PyTuple};
 use smallvec::SmallVec;
 
+use super::members::Members;
 use super::message::PyMessage;
 use super::messages::PyMessages;
 use super::refusal::{Refusal, step, type_name};
@@ -24,8 +24,13 @@ const BYTES_A_MESSAGE: usize = 16;
 /// Bytes that a message or conversation may take before any store's limits are known.
 pub(super) const MOST_BYTES: usize = 1 << 30;
 
-/// How many names are looked for among those that were written before.
+/// How many names are looked for among those that were written before, and what each may take.
 const NAMES: usize = 12;
+const NAME_BYTES: usize = 16;
+
+/// After how many messages the size of all of them is guessed.
+const SAMPLE: usize = 16;
+const MOST_GUESSED: usize = 4 << 20;
 
 type Written = Result<(), Refusal>;
 
@@ -42,7 +47,7 @@ pub(super) fn messages(value: &Bound<'_, PyAny>, limits: Limits) -> PyResult<Mes
         return Err(Refusal::new(problem).raise(py, "messages"));
     }
     let size = value.len().unwrap_or(0).min(1 << 16);
-    let mut encoder = Encoder::new(Vec::with_capacity(size * 128), limits);
+    let mut encoder = Encoder::new(Vec::with_capacity(size.min(SAMPLE) * 256), limits);
     let mut ends = Vec::with_capacity(size);
     let items = value.try_iter().map_err(|_| {
         let kind = type_name(value);
@@ -58,8 +63,11 @@ pub(super) fn messages(value: &Bound<'_, PyAny>, limits: Limits) -> PyResult<Mes
         if index > 0 {
             encoder.out.push(b'\n');
         }
-        encoder.start = encoder.out.len();
-        encoder.separators = index;
+        if index == SAMPLE && size > index {
+            let guess = (encoder.out.len() / index).saturating_mul(size - index);
+            encoder.out.reserve(guess.saturating_add(guess / 8).min(MOST_GUESSED));
+        }
+        encoder.begin(index);
         encoder.message(&item).map_err(raise)?;
         ends.push(encoder.out.len());
     }
@@ -107,19 +115,37 @@ pub(super) fn members<'a, 'py: 'a>(
 struct Encoder {
     out: Vec<u8>,
     limits: Limits,
-    /// Where the message that is being written begins.
-    start: usize,
-    /// Newlines written so far; they do not count as bytes of the conversation.
-    separators: usize,
+    /// How long `out` may become before the message that is being written, or all of them, are too large.
+    end: usize,
+    /// Whether it is all of them.
+    whole: bool,
     depth: usize,
-    /// The first names of members, and where in `out` they are: messages have the same few names,
-    /// and what programs and readers of JSON make has one copy of each.
-    names: SmallVec<[(Py<PyString>, Range<usize>); NAMES]>,
+    /// The first names of members: messages have the same few names, and what programs and readers
+    /// of JSON make has one copy of each.
+    names: SmallVec<[Name; NAMES]>,
+}
+
+/// A name that was written, with its quotes and colon.
+struct Name {
+    object: Py<PyString>,
+    text: [u8; NAME_BYTES],
+    length: usize,
 }
 
 impl Encoder {
     fn new(out: Vec<u8>, limits: Limits) -> Self {
-        Self { out, limits, start: 0, separators: 0, depth: 0, names: SmallVec::new() }
+        let mut encoder =
+            Self { out, limits, end: 0, whole: false, depth: 0, names: SmallVec::new() };
+        encoder.begin(0);
+        encoder
+    }
+
+    /// Begins a message after `separators` newlines, which do not count as bytes of the conversation.
+    fn begin(&mut self, separators: usize) {
+        let Limits { message, conversation } = self.limits;
+        let message = self.out.len().saturating_add(message);
+        let conversation = conversation.saturating_add(separators);
+        (self.end, self.whole) = (message.min(conversation), conversation < message);
     }
 
     /// For messages that are not on their way to a store, whose limits come later.
@@ -129,11 +155,14 @@ impl Encoder {
     }
 
     fn message(&mut self, value: &Bound<'_, PyAny>) -> Written {
-        if let Ok(dict) = value.cast::<PyDict>() {
+        if let Ok(dict) = value.cast_exact::<PyDict>() {
             return self.dict(dict);
         }
         if let Ok(message) = value.cast_exact::<PyMessage>() {
             return self.encoded(value, message.get().core());
+        }
+        if let Ok(dict) = value.cast::<PyDict>() {
+            return self.dict(dict);
         }
         if self.mapping_or_model(value)? {
             return Ok(());
@@ -147,12 +176,18 @@ impl Encoder {
     fn value(&mut self, value: &Bound<'_, PyAny>) -> Written {
         // Numbers, brackets and commas take room, too: a few small lists in each other are a bomb.
         self.check_room(8)?;
-        if let Ok(text) = value.cast::<PyString>() {
+        if let Ok(text) = value.cast_exact::<PyString>() {
             return self.text(text);
+        }
+        if let Ok(dict) = value.cast_exact::<PyDict>() {
+            return self.dict(dict);
         }
         if value.is_none() {
             self.out.extend_from_slice(b"null");
             return Ok(());
+        }
+        if let Ok(text) = value.cast::<PyString>() {
+            return self.text(text);
         }
         if let Ok(dict) = value.cast::<PyDict>() {
             return self.dict(dict);
@@ -238,23 +273,17 @@ impl Encoder {
 
     fn dict(&mut self, dict: &Bound<'_, PyDict>) -> Written {
         self.enter(dict.as_any())?;
-        let mut before = b'{';
-        let mut items = dict.iter();
-        while let Some((key, value)) = items.next() {
-            if value.cast_exact::<PyString>().is_ok() {
-                self.out.push(std::mem::replace(&mut before, b','));
-                self.member(&key, &value)?;
-                continue;
-            }
-            // Taken out first: the code of a value that is no text may change the dict.
-            let rest: SmallVec<[_; 8]> = std::iter::once((key, value)).chain(items).collect();
+        let start = self.out.len();
+        if let Some(written) = with_critical_section(dict.as_any(), || self.texts(dict)) {
+            // Taken out first, since the code of a value that is no text may change the dict.
+            let rest: SmallVec<[_; 8]> = dict.iter().skip(written).collect();
             for (key, value) in &rest {
-                self.out.push(std::mem::replace(&mut before, b','));
-                self.member(key, value)?;
+                self.out.push(if self.out.len() == start { b'{' } else { b',' });
+                self.name(key)?;
+                self.value(value).map_err(|refusal| refusal.under(|| key_step(key)))?;
             }
-            break;
         }
-        if before == b'{' {
+        if self.out.len() == start {
             self.out.push(b'{');
         }
         self.out.push(b'}');
@@ -262,28 +291,48 @@ impl Encoder {
         Ok(())
     }
 
-    fn member(&mut self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> Written {
+    /// Writes the members of a dict up to one that is no text, or that is refused; returns how many
+    /// those are, or `None` if they are all.
+    #[expect(unsafe_code, reason = "no code of Python's runs on the way")]
+    fn texts(&mut self, dict: &Bound<'_, PyDict>) -> Option<usize> {
+        // SAFETY: code of Python's can run only where a name or text is refused; nothing that is
+        // borrowed is looked at after that.
+        let members = unsafe { Members::new(dict) };
+        for (written, (key, value)) in members.enumerate() {
+            let start = self.out.len();
+            let Ok(text) = value.cast_exact::<PyString>() else { return Some(written) };
+            self.out.push(if written == 0 { b'{' } else { b',' });
+            if self.name(&key).is_err() || self.text(&text).is_err() {
+                self.out.truncate(start);
+                return Some(written);
+            }
+        }
+        None
+    }
+
+    /// Writes the name of a member, as a copy of what was written for it before if it was.
+    fn name(&mut self, key: &Bound<'_, PyAny>) -> Written {
+        if let Some(name) = self.names.iter().find(|name| name.object.is(key)) {
+            let (text, length) = (name.text, name.length);
+            self.check_room(length)?;
+            // All of the room at once, since that is one instruction.
+            let start = self.out.len();
+            self.out.extend_from_slice(&text);
+            self.out.truncate(start + length);
+            return Ok(());
+        }
         let Ok(name) = key.cast::<PyString>() else {
             let problem = format!("a key is {}, keys must be text", type_name(key));
             return Err(Refusal::new(problem));
         };
-        self.name(name)?;
-        self.value(value).map_err(|refusal| refusal.under(|| step(name)))
-    }
-
-    /// Writes the name of a member, as a copy of what was written for it before if it was.
-    fn name(&mut self, name: &Bound<'_, PyString>) -> Written {
-        if let Some((_, written)) = self.names.iter().find(|(known, _)| known.is(name)) {
-            let written = written.clone();
-            self.check_room(written.len())?;
-            self.out.extend_from_within(written);
-            return Ok(());
-        }
         let start = self.out.len();
         self.text(name).map_err(|refusal| refusal.under(|| ".(key)".to_owned()))?;
         self.out.push(b':');
-        if self.names.len() < NAMES {
-            self.names.push((name.clone().unbind(), start..self.out.len()));
+        let written = self.out.get(start..).unwrap_or_default();
+        let mut text = [0; NAME_BYTES];
+        if let Some(room) = text.get_mut(..written.len()).filter(|_| self.names.len() < NAMES) {
+            room.copy_from_slice(written);
+            self.names.push(Name { object: name.clone().unbind(), text, length: written.len() });
         }
         Ok(())
     }
@@ -343,14 +392,14 @@ impl Encoder {
 
     /// Stops before `size` more bytes would make the message or the conversation too large.
     fn check_room(&self, size: usize) -> Written {
+        if self.out.len().saturating_add(size) > self.end { Err(self.too_large()) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn too_large(&self) -> Refusal {
         let Limits { message, conversation } = self.limits;
-        if self.out.len() - self.start + size > message {
-            return Err(Refusal::TooLarge { whole: false, limit: message });
-        }
-        if (self.out.len() - self.separators).saturating_add(size) > conversation {
-            return Err(Refusal::TooLarge { whole: true, limit: conversation });
-        }
-        Ok(())
+        let limit = if self.whole { conversation } else { message };
+        Refusal::TooLarge { whole: self.whole, limit }
     }
 }
 
@@ -376,6 +425,11 @@ fn dump_model<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         Err(error) if error.is_instance_of::<PyTypeError>(py) => value.call_method0(name),
         dumped => dumped,
     }
+}
+
+/// Returns the step of a path for a key.
+fn key_step(key: &Bound<'_, PyAny>) -> String {
+    key.cast::<PyString>().map(step).unwrap_or_default()
 }
 
 fn too_many_digits() -> Refusal {

@@ -9,12 +9,14 @@ mod encode;
 mod error;
 mod foreign;
 mod login;
+mod members;
 mod message;
 mod messages;
 mod port;
 mod refusal;
 mod results;
 mod store;
+mod text;
 mod untracked;
 
 use pyo3::prelude::*;

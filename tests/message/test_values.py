@@ -115,6 +115,38 @@ def test_nul_is_text_like_any_other(make: Maker, text: str) -> None:
     assert backend.load("m").to_dicts() == [{"content": text, text: [text]}]
 
 
+@pytest.mark.parametrize("filler", ["a", "é", "東", "🙂", "word слово 単語 "])
+@pytest.mark.parametrize("length", [1, 15, 16, 17, 4096, 5462, 8192, 8193, 16_384, 40_000])
+def test_text_of_any_width_and_length_comes_back(filler: str, length: int) -> None:
+    """Short and long text take different ways, and so do characters of each width."""
+    messages = [{"role": "user", "content": (filler * length)[:length] + end} for end in "aé東🙂"]
+    assert Messages(messages).to_dicts() == messages
+    assert [message.content for message in Messages(messages)] == [m["content"] for m in messages]
+
+
+def test_names_are_written_the_same_however_often_they_come() -> None:
+    """Names are remembered, up to a number and a length."""
+    names = ["n" * length for length in range(30)] + ['"', "é", "\n", "\0" * 3]
+    messages = [{name: name for name in names}, {name: [name] for name in reversed(names)}] * 3
+    again = Messages(messages).to_dicts()
+    assert again == messages
+    assert [list(message) for message in again] == [list(message) for message in messages]
+
+
+def test_a_model_may_change_the_dict_that_it_is_in() -> None:
+    message: dict[str, Any] = {"role": "user", "content": "text"}
+
+    class Changing:
+        def to_dict(self) -> dict[str, Any]:
+            message.clear()
+            message.update((str(number), number) for number in range(100))
+            return {"changed": True}
+
+    message |= {"model": Changing(), "last": "text"}
+    stored = {"role": "user", "content": "text", "model": {"changed": True}, "last": "text"}
+    assert Messages([message]).to_dicts() == [stored]
+
+
 def test_the_order_of_members_is_kept() -> None:
     plain = {
         name: number
