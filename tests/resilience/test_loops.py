@@ -52,10 +52,10 @@ def test_calls_that_a_loop_leaves_behind_go_with_it(
     async def abandon() -> None:
         await backend.ping()
         real_server.freeze()
-        for _ in range(20):
-            asyncio.ensure_future(backend.append("m", MESSAGE))
+        left.extend(asyncio.ensure_future(backend.append("m", MESSAGE)) for _ in range(20))
         await asyncio.sleep(0.01)
 
+    left: list[asyncio.Future[object]] = []
     loop = asyncio.new_event_loop()
     try:
         loop.run_until_complete(abandon())
@@ -114,7 +114,7 @@ def test_a_write_does_not_meet_a_connection_that_ended_while_the_loop_was_busy(
         for _ in range(20):
             await asyncio.gather(*(backend.ping() for _ in range(4)))
             watcher.client_kill_filter(_type="normal", skipme=True)
-            time.sleep(0.005)  # noqa: ASYNC251  the loop is busy, and hears of nothing
+            time.sleep(0.005)  # the loop is busy, and hears of nothing
             replayed.append((await backend.append("m", MESSAGE)).replayed)
         return replayed
 
