@@ -1,7 +1,7 @@
 //! The first element of a `log` memory: one line of text.
 //!
 //! ```text
-//! redember:1 rev=7 count=12 total=12 skip=0 bytes=3456 chunks=4 open=3/410/5 born=wA1.0:1 lanes=;wA1.0:9:7:12:1763914200
+//! redember:1 rev=7 count=12 total=12 skip=0 bytes=3456 chunks=4 open=3/410/5 born=wA1.0:1 lanes=;wA1.0:9:7:12
 //! ```
 //!
 //! A person reads it in `redis-cli`, and a Lua script edits it with string patterns, which is why
@@ -12,7 +12,7 @@ use std::str;
 use crate::error::{Error, Result};
 
 /// The header of a `log` memory.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Header {
     /// One more on every write that changed something; the first write makes it 1.
     pub revision: u64,
@@ -72,6 +72,40 @@ impl Header {
         }
         Ok(Self { revision, count, total, skip, bytes, chunks, open, born })
     }
+
+    /// Writes all fields, up to where the lanes are to follow.
+    pub(super) fn write_fields(&self, out: &mut String) {
+        push_number(out, "redember:1 rev=", self.revision);
+        push_number(out, " count=", self.count as u64);
+        push_number(out, " total=", self.total);
+        push_number(out, " skip=", self.skip as u64);
+        push_number(out, " bytes=", self.bytes);
+        push_number(out, " chunks=", self.chunks as u64);
+        push_number(out, " open=", self.open.chunks as u64);
+        push_number(out, "/", self.open.bytes as u64);
+        push_number(out, "/", self.open.messages as u64);
+        for part in [" born=", &self.born, " lanes="] {
+            out.push_str(part);
+        }
+    }
+}
+
+/// Writes a name and a number. By hand, as [`Fields`]: every write makes a header, and formatting
+/// would be the larger part of it.
+pub(super) fn push_number(out: &mut String, name: &str, mut number: u64) {
+    let mut digits = [0; 20];
+    let mut length = 0;
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
+        length += 1;
+        if number == 0 {
+            break;
+        }
+    }
+    out.push_str(name);
+    let digits = digits.get(digits.len() - length..).unwrap_or_default();
+    out.push_str(str::from_utf8(digits).unwrap_or_default());
 }
 
 /// What is left of a header line. Read byte by byte: every load reads one.
@@ -169,6 +203,13 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn numbers_are_written_as_they_are_read(number: u64) {
+            let mut out = String::new();
+            push_number(&mut out, "n=", number);
+            prop_assert_eq!(out, format!("n={number}"));
+        }
+
         #[test]
         fn any_bytes_are_read_or_refused(line in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = Header::parse(&line);

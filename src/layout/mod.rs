@@ -5,10 +5,12 @@
 
 pub mod document;
 mod header;
+mod line;
 
 use bytes::Bytes;
 
 pub use header::{Header, Open};
+pub use line::{Author, Line};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::messages::Messages;
@@ -49,6 +51,8 @@ impl Layout {
 /// so a fold and the reading of a tail cost by the byte. With the message that fills it and what
 /// Redis adds, a chunk mostly fits into an allocation of 8 KiB.
 pub const CHUNK_BYTES: usize = 15 << 9;
+/// How many chunks a run of small ones may have.
+pub const FOLD_CHUNKS: usize = 32;
 /// The largest chunk that a save writes, but for a message that is larger: a server takes in a few of
 /// these at less cost than many small ones.
 pub const LARGE_CHUNK_BYTES: usize = 64 << 10;

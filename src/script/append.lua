@@ -1,20 +1,21 @@
--- Appends messages. ARGV: 6 messages, 7 messages in the last chunk, 8.. chunks.
+-- Appends messages. ARGV: 6 messages, 7 messages in the last chunk, 8 to 10 see
+-- append_known.lua, 11.. chunks.
 --
 -- Small chunks gather in an open run at the tail, which ends when it has 32 of them or the next one
 -- would fill it to CHUNK_BYTES.
 if answer then
   return answer
 end
-local added = #ARGV - 7
+local added = #ARGV - 10
 local size = added > 0 and #ARGV[#ARGV] + 1 or 0
 local small = added == 1 and size < CHUNK_BYTES
 -- How long the list is says whether there are chunks that were never committed: they are cut off. The
 -- usual append learns it from its push, and pushes again behind the cut if it has to.
-local length = small and call('RPUSH', key, ARGV[8]) - 1 or line and call('LLEN', key)
+local length = small and call('RPUSH', key, ARGV[11]) - 1 or line and call('LLEN', key)
 if line and length > chunks + 1 then
   call('LTRIM', key, '0', chunks)
   if small then
-    call('RPUSH', key, ARGV[8])
+    call('RPUSH', key, ARGV[11])
   end
 end
 if added > 0 and (not small or run + 0 >= FOLD_CHUNKS or run_bytes + size >= CHUNK_BYTES) then
@@ -27,7 +28,7 @@ if added > 0 and (not small or run + 0 >= FOLD_CHUNKS or run_bytes + size >= CHU
     -- with half of a script's commands, and has a chunk more than the header knows. This cuts it off.
     call('LTRIM', key, '0', chunks - run)
     if small then
-      call('RPUSH', key, folded, ARGV[8])
+      call('RPUSH', key, folded, ARGV[11])
     else
       call('RPUSH', key, folded)
     end
@@ -43,10 +44,10 @@ if small then
   run, run_bytes, run_messages = run + 1, run_bytes + size, run_messages + ARGV[6]
 elseif added > 0 then
   -- A thousand at a time: Lua's stack takes no more than about 8000.
-  for from = 8, #ARGV, 1000 do
+  for from = 11, #ARGV, 1000 do
     call('RPUSH', key, unpack(ARGV, from, math.min(from + 999, #ARGV)))
   end
-  for at = 8, #ARGV do
+  for at = 11, #ARGV do
     bytes = bytes + #ARGV[at] + 1
   end
   chunks = chunks + added

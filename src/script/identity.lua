@@ -7,7 +7,7 @@ end
 if first then
   local seen, after = string.match(lanes, '^([^:]+):[%d:]+()', last + 1)
   if seen == token then
-    local seen_rev, seen_count = string.match(lanes, ':(%d+):(%d+):', last + 1)
+    local seen_rev, seen_count = string.match(lanes, ':(%d+):(%d+)', last + 1)
     answer = { 1, tonumber(seen_rev), tonumber(seen_count) }
   elseif string.sub(lane, 1, 1) == 'i' then
     answer = { 4, tonumber(rev), tonumber(count) }

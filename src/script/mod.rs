@@ -51,28 +51,31 @@ impl Script {
     }
 }
 
-/// Sizes that scripts and core must agree on: `CHUNK_BYTES` is [`crate::layout::CHUNK_BYTES`].
+/// What scripts and core must agree on: [`crate::layout::CHUNK_BYTES`] and
+/// [`crate::layout::FOLD_CHUNKS`].
 const SIZES: &str = "local CHUNK_BYTES, FOLD_CHUNKS = 7680, 32\n";
+const LINE: &str = include_str!("line.lua");
 const OPEN: &str = concat!(include_str!("open.lua"), include_str!("identity.lua"));
 const CLOSE: &str = concat!(
     include_str!("prune.lua"),
     include_str!("close.lua"),
     include_str!("restart.lua"),
-    include_str!("applied.lua")
+    "return header\n"
 );
 
 /// Appends messages.
-pub static APPEND: LazyLock<Script> =
-    LazyLock::new(|| Script::new(&[SIZES, OPEN, include_str!("append.lua"), CLOSE]));
+pub static APPEND: LazyLock<Script> = LazyLock::new(|| {
+    let (known, append) = (include_str!("append_known.lua"), include_str!("append.lua"));
+    Script::new(&[SIZES, LINE, known, OPEN, append, CLOSE])
+});
 /// Replaces all messages.
 pub static SAVE: LazyLock<Script> =
-    LazyLock::new(|| Script::new(&[SIZES, OPEN, include_str!("save.lua"), CLOSE]));
-/// Replaces all messages by chunks that were pushed just before.
-pub static COMMIT: LazyLock<Script> =
-    LazyLock::new(|| Script::new(&[SIZES, OPEN, include_str!("commit.lua"), CLOSE]));
+    LazyLock::new(|| Script::new(&[SIZES, LINE, OPEN, include_str!("save.lua"), CLOSE]));
+/// Writes the header of a save whose chunks come behind it in the same transaction.
+pub static SWAP: LazyLock<Script> = LazyLock::new(|| Script::new(&[include_str!("swap.lua")]));
 /// Takes the last message away.
 pub static POP: LazyLock<Script> =
-    LazyLock::new(|| Script::new(&[OPEN, include_str!("pop.lua"), CLOSE]));
+    LazyLock::new(|| Script::new(&[LINE, OPEN, include_str!("pop.lua"), CLOSE]));
 /// Deletes a memory if it is still the one that was read.
 pub static DELETE: LazyLock<Script> = LazyLock::new(|| Script::new(&[include_str!("delete.lua")]));
 /// Restarts the time to live of a memory.
@@ -130,8 +133,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn scripts_and_core_agree_on_the_size_of_a_chunk() {
-        let size = format!("= {}, ", crate::layout::CHUNK_BYTES);
-        assert!(SIZES.contains(&size));
+    fn scripts_and_core_agree_on_sizes() {
+        use crate::layout::{CHUNK_BYTES, FOLD_CHUNKS};
+        assert!(SIZES.ends_with(&format!("= {CHUNK_BYTES}, {FOLD_CHUNKS}\n")));
     }
 }

@@ -1,16 +1,10 @@
--- The beginning of every write: reads the header, answers replays and conflicts.
+-- Reads the header, for replays and conflicts to be answered.
 --
 -- KEYS[1] the memory. ARGV: 1 TTL in ms ('0': never expires), 2 lane, 3 token, 4 seconds the lane is
 -- remembered, 5 expected revision ('-1': any); from 6 on each script has its own.
--- Answers {status, revision, count}: 0 applied, 1 replayed, 2 conflict, 3 stale, 4 reused, 5 absent,
--- 6 not staged. Where `answer` is set at the end, nothing is to be written.
---
--- Straight-line code on numeric strings, no functions and no tables: it runs on every write, and a
--- server runs one script at a time. Numbers cost when they become text, so a constant argument of a
--- command is text, and the header is printed by one `%d` for each number.
-local call, key, lane, token = redis.call, KEYS[1], ARGV[2], ARGV[3]
--- A key of another type ends the script here, unwritten.
-local line = call('LINDEX', key, '0')
+-- Answers the header that it wrote, or {status, revision, count}: 1 replayed, 2 conflict, 3 stale,
+-- 4 reused, 5 absent. Where `answer` is set at the end, nothing is to be written.
+local lane, token = ARGV[2], ARGV[3]
 local rev, count, total, skip, bytes, chunks, run, run_bytes, run_messages, born, lanes, rest
 local known, answer = false, nil
 if line then

@@ -1,10 +1,16 @@
 -- Before the lane of this write is added to `lanes`: forgets what is over, or too much.
-local now = redis.call('TIME')[1]
+local now
 if #lanes > 2048 and not known then
   -- Drop entries whose time is over; then the oldest keys beyond 256, and the oldest lanes beyond
-  -- 256 that no write on its way can still need: those of the last minute stay, however many.
+  -- 256 that no write on its way can still need: those of the last minute stay, however many. A lane
+  -- without a time has been used since this was done last, and is given one.
+  now = redis.call('TIME')[1]
   local entries, keys, writers = {}, 0, 0
-  for entry, kind, until_ in string.gmatch(lanes, '(;(.)[^;]+:(%d+))') do
+  for entry, kind, until_ in string.gmatch(lanes, '(;(.)[^:;]*:[^:;]+:%d+:%d+:?(%d*))') do
+    if until_ == '' then
+      until_ = now + 600
+      entry = string.format('%s:%d', entry, until_)
+    end
     if until_ - now >= 0 then
       entries[#entries + 1] = { entry, kind, until_ - now }
       if kind == 'i' then keys = keys + 1 else writers = writers + 1 end

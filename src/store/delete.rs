@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::Answer;
 use super::read::read_header;
-use super::write::conflict;
+use super::status::conflict;
 use crate::error::Result;
 use crate::layout::Header;
 use crate::plan::{Command, Plan, Replies, Reply, Request, Step};

@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
-use super::write::{conflict, reused};
+use super::status::{conflict, reused};
 use super::{Write, Written};
 use crate::error::Result;
 

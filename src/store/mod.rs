@@ -8,7 +8,9 @@ mod batch;
 mod delete;
 mod detect;
 mod document;
+mod identity;
 mod ids;
+mod known;
 mod lease;
 mod ledger;
 mod list;
@@ -17,6 +19,8 @@ mod pop;
 mod read;
 mod redis_store;
 mod seen;
+mod status;
+mod tail;
 mod write;
 mod writer;
 
@@ -32,7 +36,7 @@ pub(crate) use ledger::{Key, Keyed, Ledger, MAX_KEYS};
 pub use list::Scan;
 pub(crate) use redis_store::check_write;
 pub use redis_store::{RedisStore, StoreOptions, check_key};
-pub(crate) use write::conflict;
+pub(crate) use status::conflict;
 pub use writer::{Lane, Writer};
 
 use crate::keyspace::MemoryId;

@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::identity::Identity;
 use super::read::read_last;
 use super::redis_store::StoreOptions;
-use super::write::{Identity, Status, stale};
+use super::status::{Status, stale};
 use super::{Answer, Writer};
 use crate::error::{Error, Result};
-use crate::layout::Header;
+use crate::layout::{Header, Line};
 use crate::message::Message;
 use crate::messages::Messages;
 use crate::plan::{Command, Plan, Replies, Reply, Request, Step};
@@ -46,7 +47,7 @@ impl Pop {
         };
         let rest = chunk.len().saturating_sub(last.as_bytes().len() + 1);
         let identity = Identity::Own(self.writer.lane(&self.key));
-        let mut args = identity.arguments(&self.options, Some(header.revision));
+        let mut args = identity.arguments(&self.options.ttl_argument(), Some(header.revision));
         args.push((last.as_bytes().len() + 1).to_string().into());
         args.push(chunk.slice(..rest));
         args.push(header.born.to_string().into());
@@ -66,12 +67,16 @@ impl Plan for Pop {
         let mut replies = Replies::new(replies);
         let Some((message, _lane)) = self.taking.take() else { return self.read(replies) };
         match Status::read(replies.take()?)? {
+            Status::Stored(line) => {
+                self.writer.learn(&self.key, Line::parse(&line)?, true);
+                Ok(Step::Done(Answer::Message(Some(message))))
+            }
             Status::Written(_) => Ok(Step::Done(Answer::Message(Some(message)))),
             Status::Conflict(_) => {
                 self.request = Request::read([read_last(&self.key, 1)]);
                 Ok(Step::Again)
             }
-            Status::Stale | Status::Reused(_) | Status::NotStaged | Status::NotCounted => {
+            Status::Stale | Status::Reused(_) | Status::StoredNext | Status::NotCounted => {
                 Err(stale())
             }
         }

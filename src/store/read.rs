@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::redis_store::{StoreOptions, command};
 use super::{Answer, Info};
 use crate::error::{Error, ErrorKind, Result};
-use crate::layout::{Header, read_log, read_log_tail};
+use crate::layout::{Header, read_log};
 use crate::plan::{Command, Once, Plan, Replies, Request};
 use crate::script;
 
@@ -39,22 +39,6 @@ pub(super) fn check_size(size: usize, limit: usize) -> Result<()> {
          max_conversation_bytes, or read the end of it with tail"
     );
     Err(Error::new(ErrorKind::TooLarge, message))
-}
-
-/// Reads the last `count` messages in one round trip, and little more of the memory than those.
-pub(super) fn tail(
-    options: &StoreOptions,
-    key: &Bytes,
-    count: usize,
-    refresh: bool,
-) -> Box<dyn Plan> {
-    let refresh = refresh.then(|| options.restart_ttl(key));
-    Once::boxed(refreshed(read_last(key, count), refresh), move |mut replies| {
-        let elements = replies.take()?.texts()?;
-        let found = !elements.is_empty();
-        let read = || read_log_tail(elements, count).map(|(_, messages)| messages);
-        found.then(read).transpose().map(Answer::Messages)
-    })
 }
 
 /// Returns the command that reads, at one moment, the header and the chunks with the last messages.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::detect::Detect;
+use super::tail::Tail;
 use super::{Answer, Mode, Ttl, Verb, Write, Writer};
 use super::{delete, document, lease, list, pop, read, write};
 use crate::error::{Error, ErrorKind, Result};
@@ -68,7 +69,7 @@ impl RedisStore {
     }
 
     /// Returns the same store for somebody who sends commands one by one: none of its plans sends a
-    /// transaction, which is several commands on one connection.
+    /// transaction, which is several commands on one connection, nor two commands where one will do.
     #[must_use]
     pub fn without_transactions(self) -> Self {
         Self { transactions: false, ..self }
@@ -81,11 +82,11 @@ impl RedisStore {
     pub fn plan(&self, verb: Verb, writer: &Arc<Writer>) -> Result<Box<dyn Plan>> {
         let options = &self.options;
         Ok(match verb {
-            Verb::Load(id) => self.plan_reading(&id, Reading::Load),
-            Verb::Tail(id, count) => self.plan_reading(&id, Reading::Tail(count)),
-            Verb::Count(id) => self.plan_reading(&id, Reading::Count),
-            Verb::Info(id) => self.plan_reading(&id, Reading::Info),
-            Verb::Exists(id) => self.plan_reading(&id, Reading::Exists),
+            Verb::Load(id) => self.plan_reading(&id, Reading::Load, writer),
+            Verb::Tail(id, count) => self.plan_reading(&id, Reading::Tail(count), writer),
+            Verb::Count(id) => self.plan_reading(&id, Reading::Count, writer),
+            Verb::Info(id) => self.plan_reading(&id, Reading::Info, writer),
+            Verb::Exists(id) => self.plan_reading(&id, Reading::Exists, writer),
             Verb::Touch(_) | Verb::Write(_) | Verb::Pop(_) | Verb::Delete(..) => {
                 self.plan_write(verb, writer)?
             }
@@ -96,10 +97,43 @@ impl RedisStore {
     }
 
     /// Returns the plan that reads a memory, in whichever layout it is.
-    fn plan_reading(&self, id: &MemoryId, reading: Reading) -> Box<dyn Plan> {
-        let (options, key) = (self.options.clone(), self.options.keyspace.key(id));
-        let home = reading.plan(&options, &key, options.layout);
-        Detect::read(home, move || reading.plan(&options, &key, options.layout.other()))
+    fn plan_reading(&self, id: &MemoryId, reading: Reading, writer: &Arc<Writer>) -> Box<dyn Plan> {
+        let key = self.options.keyspace.key(id);
+        let home = self.plan_reading_in(self.options.layout, &key, reading, writer);
+        let (store, writer) = (self.clone(), writer.clone());
+        Detect::read(home, move || {
+            store.plan_reading_in(store.options.layout.other(), &key, reading, &writer)
+        })
+    }
+
+    /// Returns the plan for a memory that is in `layout`.
+    fn plan_reading_in(
+        &self,
+        layout: Layout,
+        key: &Bytes,
+        reading: Reading,
+        writer: &Arc<Writer>,
+    ) -> Box<dyn Plan> {
+        let options = &*self.options;
+        // A memory in the other layout is read, and otherwise left alone.
+        let refresh = options.refresh_on_load && layout == options.layout;
+        match (reading, layout) {
+            (Reading::Load, Layout::Log) => read::load(options, key, refresh),
+            (Reading::Load, Layout::Document) => document::load(options, key, refresh),
+            (Reading::Tail(count), Layout::Log) => {
+                let refresh = refresh.then(|| options.restart_ttl(key));
+                Box::new(Tail::new(key.clone(), count, refresh, !self.transactions, writer))
+            }
+            (Reading::Tail(count), Layout::Document) => {
+                document::tail(options, key, count, refresh)
+            }
+            (Reading::Count, Layout::Log) => read::count(key),
+            (Reading::Count, Layout::Document) => document::count(key),
+            (Reading::Info, Layout::Log) => read::info(key),
+            (Reading::Info, Layout::Document) => document::info(key),
+            (Reading::Exists, Layout::Log) => read::exists(key),
+            (Reading::Exists, Layout::Document) => document::exists(key),
+        }
     }
 
     /// Returns the plan of a verb that changes one memory, which has to be in the store's layout.
@@ -123,6 +157,7 @@ impl RedisStore {
             (Verb::Pop(_), Layout::Log) => Box::new(pop::Pop::new(options, key, writer)),
             (Verb::Pop(_), Layout::Document) => Box::new(document::Pop::new(options, key, writer)),
             (Verb::Delete(_, if_revision), Layout::Log) => {
+                writer.forget(&key);
                 Box::new(delete::Delete::new(key, if_revision))
             }
             (Verb::Delete(_, if_revision), Layout::Document) => {
@@ -136,26 +171,6 @@ impl RedisStore {
             Layout::Document => document::exists(&away),
         };
         Ok(Detect::write(home, exists, layout))
-    }
-}
-
-impl Reading {
-    /// Returns the plan for a memory in `layout`.
-    fn plan(self, options: &StoreOptions, key: &Bytes, layout: Layout) -> Box<dyn Plan> {
-        // A memory in the other layout is read, and otherwise left alone.
-        let refresh = options.refresh_on_load && layout == options.layout;
-        match (self, layout) {
-            (Self::Load, Layout::Log) => read::load(options, key, refresh),
-            (Self::Load, Layout::Document) => document::load(options, key, refresh),
-            (Self::Tail(count), Layout::Log) => read::tail(options, key, count, refresh),
-            (Self::Tail(count), Layout::Document) => document::tail(options, key, count, refresh),
-            (Self::Count, Layout::Log) => read::count(key),
-            (Self::Count, Layout::Document) => document::count(key),
-            (Self::Info, Layout::Log) => read::info(key),
-            (Self::Info, Layout::Document) => document::info(key),
-            (Self::Exists, Layout::Log) => read::exists(key),
-            (Self::Exists, Layout::Document) => document::exists(key),
-        }
     }
 }
 

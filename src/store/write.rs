@@ -1,107 +1,30 @@
-//! Save and append: one script, one round trip, applied once however often it is sent.
+//! Save and append: one round trip, applied once however often it is sent.
+//!
+//! An append is one script, with the chunk as an argument. A save is a transaction: a script that
+//! writes the header, and commands that insert the chunks behind it, since what passes through a script
+//! costs the server several times as much. Both are made for the header that the writer has seen
+//! last; where another is there, the script says so or takes it apart itself.
 
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 
+use super::identity::Identity;
 use super::redis_store::{StoreOptions, command};
-use super::{Answer, Key, Lane, Mode, Write, Writer, Written};
-use crate::error::{Error, ErrorKind, Result};
-use crate::layout::{CHUNK_BYTES, LARGE_CHUNK_BYTES};
+use super::status::{Status, conflict, reused, stale};
+use super::{Answer, Mode, Write, Writer, Written};
+use crate::error::{Error, Result};
+use crate::layout::{Author, CHUNK_BYTES, Header, LARGE_CHUNK_BYTES, Line};
+use crate::messages::Chunk;
 use crate::plan::{Command, Plan, Reply, Request, Step};
 use crate::script;
 
-/// Seconds for which a server remembers the last write of a lane.
-const LANE_SECONDS: &str = "600";
-/// Seconds for which a server remembers a caller's idempotency key.
-const KEY_SECONDS: &str = "86400";
+/// From this size on, it pays to ask for a header that is not known before a save is sent.
+const LARGE_BYTES: usize = 24 << 10;
+/// Transactions that are tried before a save goes as a script, which no other write can get ahead of.
+const TRANSACTIONS: u32 = 3;
 
-/// From this size on, a save pushes its chunks and commits them: as arguments of a script they would
-/// cost the server several times as much.
-const STAGED_BYTES: usize = 24 << 10;
-
-/// Who a write is, to the server: two writes with the same lane and token are one write.
-#[derive(Debug)]
-pub(super) enum Identity {
-    /// A lane of this process, held until the write is over.
-    Own(Lane),
-    /// A name that the caller gave, or the lane of an earlier write that is being repeated.
-    Given { lane: String, token: String, seconds: &'static str },
-}
-
-impl Identity {
-    /// Returns the identity of `write` in the memory under `key`.
-    pub(super) fn of(write: &Write, key: &Bytes, writer: &Arc<Writer>) -> Self {
-        if let Some((lane, token)) = write.idempotency_key.as_deref().and_then(split_op_id) {
-            let seconds = if lane.starts_with('i') { KEY_SECONDS } else { LANE_SECONDS };
-            return Self::Given { lane: lane.into(), token: token.into(), seconds };
-        }
-        match Key::of(write) {
-            None => Self::Own(writer.lane(key)),
-            Some(Key { name, content }) => {
-                Self::Given { lane: format!("i{name}"), token: content, seconds: KEY_SECONDS }
-            }
-        }
-    }
-
-    fn lane(&self) -> &str {
-        match self {
-            Self::Own(lane) => lane.name(),
-            Self::Given { lane, .. } => lane,
-        }
-    }
-
-    fn token(&self) -> String {
-        match self {
-            Self::Own(lane) => lane.number().to_string(),
-            Self::Given { token, .. } => token.clone(),
-        }
-    }
-
-    fn seconds(&self) -> &'static str {
-        match self {
-            Self::Own(_) => LANE_SECONDS,
-            Self::Given { seconds, .. } => seconds,
-        }
-    }
-
-    /// Returns the identity by which the write can be repeated by hand. A lane of this process
-    /// rests from now on, so that no later write of it wipes out what tells the outcome.
-    pub(super) fn op_id(&mut self) -> String {
-        if let Self::Own(lane) = self {
-            lane.retire();
-        }
-        format!("{}:{}", self.lane(), self.token())
-    }
-
-    /// Returns the first five arguments of every script that writes.
-    pub(super) fn arguments(&self, options: &StoreOptions, if_revision: Option<u64>) -> Vec<Bytes> {
-        vec![
-            options.ttl_argument(),
-            self.lane().to_owned().into(),
-            self.token().into(),
-            Bytes::from_static(self.seconds().as_bytes()),
-            if_revision.map_or(Bytes::from_static(b"-1"), |revision| revision.to_string().into()),
-        ]
-    }
-}
-
-/// Splits an operation id of an earlier write: `w<name>.<lane>:<number>`, or two digests of a key
-/// and its messages, `i<key>:<messages>`.
-fn split_op_id(id: &str) -> Option<(&str, &str)> {
-    let (lane, token) = id.split_once(':')?;
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    let bytes = |text: &str| URL_SAFE_NO_PAD.decode(text).map_or(0, |bytes| bytes.len());
-    let ours = match lane.strip_prefix('w').and_then(|name| name.split_once('.')) {
-        Some((name, index)) => bytes(name) == 9 && digits(index) && digits(token),
-        None => lane.strip_prefix('i').is_some_and(|key| bytes(key) == 16) && bytes(token) == 16,
-    };
-    ours.then_some((lane, token))
-}
-
-/// Returns the plan of a save or an append; it sends large saves as `transactions`, if it may.
+/// Returns the plan of a save or an append; it sends saves as `transactions`, if it may.
 pub(super) fn plan(
     options: &StoreOptions,
     key: Bytes,
@@ -110,94 +33,232 @@ pub(super) fn plan(
     transactions: bool,
 ) -> Box<dyn Plan> {
     let identity = Identity::of(write, &key, writer);
-    let chunks = write.messages.chunks(CHUNK_BYTES..=LARGE_CHUNK_BYTES);
-    let mut args = identity.arguments(options, write.if_revision);
-    args.push(write.messages.len().to_string().into());
-    args.push(chunks.last().map_or(0, |chunk| chunk.messages).to_string().into());
-    let chunks: Vec<Bytes> = chunks.into_iter().map(|chunk| chunk.text).collect();
-    let large = write.messages.size() >= STAGED_BYTES;
-    let staged = transactions && write.mode == Mode::Save && large;
     let mut plan = WritePlan {
+        ttl: options.ttl_argument(),
+        token: identity.token(),
+        writer: writer.clone(),
         key,
         mode: write.mode,
         identity,
-        args,
-        chunks,
-        stage: if staged { Stage::Staged } else { Stage::Whole },
+        if_revision: write.if_revision,
+        messages: write.messages.len(),
+        chunks: write.messages.chunks(CHUNK_BYTES..=LARGE_CHUNK_BYTES),
+        is_known: false,
+        next: None,
+        stage: Stage::Script,
+        transactions: 0,
         request: Request::read([]),
     };
-    plan.request = plan.next_request();
+    plan.begin(transactions);
     Box::new(plan)
 }
 
 /// How a write is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// As arguments of one script.
-    Whole,
-    /// Pushed as it is, and committed by a small script in the same transaction.
-    Staged,
-    /// Pushed before; the server did not know the script that commits.
-    Committed,
+    /// As a script, the chunks among its arguments.
+    Script,
+    /// As a transaction: `next` in the place of a known header, and the chunks behind it.
+    Transaction,
+    /// Not at all: a script that does nothing tells the header. It goes alone, so that a server
+    /// which does not know the script is told it, as it cannot be in a transaction.
+    Question,
 }
 
 struct WritePlan {
     key: Bytes,
     mode: Mode,
+    writer: Arc<Writer>,
     identity: Identity,
-    /// Arguments that every script which writes messages takes.
-    args: Vec<Bytes>,
-    chunks: Vec<Bytes>,
+    token: String,
+    if_revision: Option<u64>,
+    ttl: Bytes,
+    messages: usize,
+    chunks: Vec<Chunk>,
+    /// Whether the writer had seen the memory before.
+    is_known: bool,
+    /// The header that is expected, and what this write makes of it.
+    next: Option<(Bytes, Line)>,
     stage: Stage,
+    /// Transactions that were sent.
+    transactions: u32,
     request: Request,
 }
 
 impl WritePlan {
+    fn begin(&mut self, transactions: bool) {
+        let known = self.writer.known(&self.key).map(|seen| seen.line);
+        self.is_known = known.is_some();
+        let revision = known.as_ref().map_or(0, |known| known.header().revision);
+        let expected = self.if_revision.is_none_or(|expected| expected == revision);
+        if expected {
+            self.next = self.next_line(known.as_deref());
+        }
+        if self.mode == Mode::Save && transactions && !self.chunks.is_empty() {
+            let size: usize = self.chunks.iter().map(|chunk| chunk.text.len()).sum();
+            let is_likely = self.is_known || self.writer.meets_new_memories();
+            let (may_guess, is_large) = (expected && is_likely, size >= LARGE_BYTES);
+            self.stage = match &self.next {
+                Some(_) if may_guess => Stage::Transaction,
+                _ if is_large => Stage::Question,
+                _ => Stage::Script,
+            };
+        }
+        self.request = self.next_request();
+    }
+
+    fn author(&self) -> Author<'_> {
+        Author { lane: self.identity.lane(), token: &self.token }
+    }
+
+    /// Returns the header that is expected, and what this write makes of it; `None` where a script
+    /// has to say.
+    fn next_line(&self, known: Option<&Line>) -> Option<(Bytes, Line)> {
+        let next = match (self.mode, self.chunks.as_slice()) {
+            _ if !self.identity.is_own() => None,
+            (Mode::Save, chunks) => Line::saved(known, self.author(), chunks),
+            (Mode::Append, [chunk]) => Line::appended(known, self.author(), chunk),
+            (Mode::Append, _) => None,
+        };
+        let expected = known.map_or_else(Bytes::new, |known| known.text().clone());
+        next.map(|next| (expected, next))
+    }
+
     fn next_request(&self) -> Request {
-        match self.stage {
-            Stage::Whole => {
-                let script = match self.mode {
-                    Mode::Save => &script::SAVE,
-                    Mode::Append => &script::APPEND,
-                };
-                let args = self.args.iter().chain(&self.chunks).cloned().collect();
-                Request::write([Command::Script { script, key: self.key.clone(), args }])
+        match (self.stage, &self.next) {
+            (Stage::Transaction, Some((expected, next))) => self.transaction(expected, next.text()),
+            (Stage::Question, _) => {
+                // No header is this one, neither ours nor anybody's.
+                let Author { lane, token } = self.author();
+                let nothing = Bytes::from(format!("redember:asked {lane}:{token}"));
+                Request::write([self.swap(&nothing, &nothing)])
             }
-            Stage::Staged => {
-                let word =
-                    |word: &'static str| Command::plain([Bytes::from_static(word.as_bytes())]);
-                let staged = self.chunks.iter().cloned().chain([self.marker()]);
-                let push = command("RPUSHX", &self.key, staged);
-                Request::write([word("MULTI"), push, self.commit(), word("EXEC")])
+            _ => Request::write([self.script()]),
+        }
+    }
+
+    fn transaction(&self, expected: &Bytes, next: &Bytes) -> Request {
+        let word = |word: &'static str| Command::plain([Bytes::from_static(word.as_bytes())]);
+        // Each goes right behind the header, so the last one comes first.
+        let inserts = self.chunks.iter().rev().map(|chunk| {
+            let place = [Bytes::from_static(b"AFTER"), next.clone(), chunk.text.clone()];
+            command("LINSERT", &self.key, place)
+        });
+        let swap = self.swap(expected, next);
+        Request::write([word("MULTI"), swap].into_iter().chain(inserts).chain([word("EXEC")]))
+    }
+
+    fn swap(&self, expected: &Bytes, next: &Bytes) -> Command {
+        let args = vec![self.ttl.clone(), expected.clone(), next.clone()];
+        Command::Script { script: &script::SWAP, key: self.key.clone(), args }
+    }
+
+    fn script(&self) -> Command {
+        let in_last = self.chunks.last().map_or(0, |chunk| chunk.messages);
+        let numbers = [self.messages, in_last].map(|number| Bytes::from(number.to_string()));
+        let mut args = self.identity.arguments(&self.ttl, self.if_revision);
+        args.extend(numbers);
+        let script = match self.mode {
+            Mode::Save => &script::SAVE,
+            Mode::Append => {
+                args.extend(match &self.next {
+                    Some((expected, next)) => {
+                        let length = next.header().chunks + 1;
+                        [expected.clone(), next.text().clone(), length.to_string().into()]
+                    }
+                    None => [Bytes::new(), Bytes::new(), Bytes::from_static(b"0")],
+                });
+                &script::APPEND
             }
-            Stage::Committed => Request::write([self.commit()]),
+        };
+        args.extend(self.chunks.iter().map(|chunk| chunk.text.clone()));
+        Command::Script { script, key: self.key.clone(), args }
+    }
+
+    /// Takes the reply to the script that does it all.
+    fn scripted(&mut self, reply: Option<Reply>) -> Result<Step> {
+        let reply = reply.ok_or_else(|| Error::corrupt("the server gave no answer"))?;
+        match Status::read(reply)? {
+            Status::Stored(line) => {
+                // Had another header been expected, it would have been taken.
+                let is_settled = !self.is_known || self.next.is_none();
+                Ok(self.done(Line::parse(&line)?, is_settled, false))
+            }
+            Status::StoredNext => self.done_next(false),
+            Status::Written(written) => Ok(Step::Done(Answer::Written(written))),
+            Status::Conflict(actual) => Err(conflict(actual)),
+            Status::Stale | Status::NotCounted => Err(stale()),
+            Status::Reused(actual) => Err(reused(actual)),
         }
     }
 
-    fn commit(&self) -> Command {
-        let sizes = self.chunks.iter().map(|chunk| chunk.len() + 1);
-        let last = sizes.clone().last().unwrap_or_default();
-        let numbers =
-            [self.chunks.len(), sizes.sum(), last].map(|number| number.to_string().into());
-        let args = self.args.iter().cloned().chain(numbers).chain([self.marker()]).collect();
-        Command::Script { script: &script::COMMIT, key: self.key.clone(), args }
+    /// Takes the reply to a transaction.
+    fn transacted(&mut self, reply: Option<Reply>) -> Result<Step> {
+        let Some(Reply::Array(replies)) = reply else {
+            // It was refused: the script says why, or succeeds.
+            return Ok(self.go_on(Stage::Script));
+        };
+        let mut replies = replies.into_iter();
+        match replies.next() {
+            Some(Reply::Integer(status)) => {
+                for inserted in replies {
+                    inserted.integer()?;
+                }
+                self.done_next(status == 1)
+            }
+            Some(Reply::Text(line)) => self.met(Some(&line)),
+            Some(Reply::Nil) => self.met(None),
+            Some(Reply::Error(error)) if error.code == "NOSCRIPT" => {
+                Ok(self.go_on(Stage::Question))
+            }
+            _ => Ok(self.go_on(Stage::Script)),
+        }
     }
 
-    /// Returns what tells this write's staged chunks from another's.
-    fn marker(&self) -> Bytes {
-        format!("redember:staged {}:{}", self.identity.lane(), self.identity.token()).into()
+    /// Takes the header that is there; nothing has been written yet, unless it says so.
+    fn met(&mut self, line: Option<&Bytes>) -> Result<Step> {
+        let Ok(line) = line.map(|line| Line::parse(line)).transpose() else {
+            return Ok(self.go_on(Stage::Script));
+        };
+        if !self.is_known {
+            self.writer.note_new_memory(line.is_none());
+        }
+        if line.as_ref().is_some_and(|line| line.has_seen(self.author())) {
+            // The script answers as it did the first time.
+            return Ok(self.go_on(Stage::Script));
+        }
+        let revision = line.as_ref().map_or(0, |line| line.header().revision);
+        self.next = self.next_line(line.as_ref());
+        match line {
+            Some(line) => self.writer.learn(&self.key, line, false),
+            None => self.writer.forget(&self.key),
+        }
+        if self.if_revision.is_some_and(|expected| expected != revision) {
+            return Err(conflict(revision));
+        }
+        self.transactions += 1;
+        let may = self.next.is_some() && self.transactions < TRANSACTIONS;
+        Ok(self.go_on(if may { Stage::Transaction } else { Stage::Script }))
     }
 
-    /// Takes the reply of the script that writes; `None` where it did not run.
-    fn script_reply(&self, replies: Vec<Reply>) -> Option<Reply> {
-        let last = replies.into_iter().next_back();
-        if self.stage != Stage::Staged {
-            return last;
+    fn go_on(&mut self, stage: Stage) -> Step {
+        self.stage = stage;
+        self.request = self.next_request();
+        Step::Again
+    }
+
+    fn done_next(&mut self, replayed: bool) -> Result<Step> {
+        let (_, next) = self.next.take().ok_or_else(|| Error::corrupt("nothing was asked for"))?;
+        Ok(self.done(next, true, replayed))
+    }
+
+    fn done(&self, line: Line, is_settled: bool, replayed: bool) -> Step {
+        let Header { revision, count, .. } = *line.header();
+        if !self.is_known {
+            self.writer.note_new_memory(revision == 1);
         }
-        match last {
-            Some(Reply::Array(replies)) => replies.into_iter().next_back(),
-            _ => None,
-        }
+        self.writer.learn(&self.key, line, is_settled);
+        Step::Done(Answer::Written(Written { revision, count, replayed }))
     }
 }
 
@@ -207,103 +268,17 @@ impl Plan for WritePlan {
     }
 
     fn advance(&mut self, replies: Vec<Reply>) -> Result<Step> {
-        self.stage = match (self.stage, self.script_reply(replies)) {
-            (Stage::Staged, Some(Reply::Error(error))) if error.code == "NOSCRIPT" => {
-                Stage::Committed
-            }
-            (Stage::Whole, None) => return Err(Error::corrupt("the server gave no answer")),
-            (Stage::Whole, Some(reply)) | (_, Some(reply @ Reply::Array(_))) => {
-                match Status::read(reply)? {
-                    Status::Written(written) => return Ok(Step::Done(Answer::Written(written))),
-                    Status::Conflict(actual) => return Err(conflict(actual)),
-                    Status::Stale => return Err(stale()),
-                    Status::Reused(actual) => return Err(reused(actual)),
-                    Status::NotStaged | Status::NotCounted => Stage::Whole,
-                }
-            }
-            // The transaction was refused: the whole write in one script says why, or succeeds.
-            _ => Stage::Whole,
-        };
-        self.request = self.next_request();
-        Ok(Step::Again)
+        let last = replies.into_iter().next_back();
+        match (self.stage, last) {
+            (Stage::Script, last) => self.scripted(last),
+            (Stage::Transaction, last) => self.transacted(last),
+            (Stage::Question, Some(Reply::Text(line))) => self.met(Some(&line)),
+            (Stage::Question, Some(Reply::Nil)) => self.met(None),
+            (Stage::Question, _) => Ok(self.go_on(Stage::Script)),
+        }
     }
 
     fn op_id(&mut self) -> Option<String> {
         (self.mode == Mode::Append).then(|| self.identity.op_id())
-    }
-}
-
-/// What a script that writes answered.
-pub(super) enum Status {
-    Written(Written),
-    Conflict(u64),
-    Stale,
-    Reused(u64),
-    NotStaged,
-    /// Only of a document: how many messages it has is not known.
-    NotCounted,
-}
-
-impl Status {
-    pub(super) fn read(reply: Reply) -> Result<Self> {
-        let mut parts = crate::plan::Replies::new(reply.array()?);
-        let status = parts.take()?.integer()?;
-        let revision = parts.take()?.unsigned()?;
-        let count = usize::try_from(parts.take()?.unsigned()?).unwrap_or(usize::MAX);
-        match status {
-            0 | 1 => Ok(Self::Written(Written { revision, count, replayed: status == 1 })),
-            2 | 5 => Ok(Self::Conflict(revision)),
-            3 => Ok(Self::Stale),
-            4 => Ok(Self::Reused(revision)),
-            6 => Ok(Self::NotStaged),
-            7 => Ok(Self::NotCounted),
-            _ => Err(Error::corrupt("a redember script gave an answer of another version")),
-        }
-    }
-}
-
-/// Another revision than the caller expected.
-pub(crate) fn conflict(actual: u64) -> Error {
-    Error::new(
-        ErrorKind::Conflict { actual },
-        if actual == 0 {
-            "there is no such memory: leave if_revision out, or pass 0, to make it".to_owned()
-        } else {
-            format!("the memory is at revision {actual}: load it again and repeat the change")
-        },
-    )
-}
-
-/// The lane went on after the write that is being repeated.
-pub(crate) fn stale() -> Error {
-    Error::new(
-        ErrorKind::OutcomeUnknown { op_id: None },
-        "later writes have passed the one that is being repeated, so whether it was applied can no \
-         longer be told; load the memory to see",
-    )
-}
-
-/// An idempotency key came with other messages than the first time.
-pub(crate) fn reused(actual: u64) -> Error {
-    Error::new(
-        ErrorKind::Conflict { actual },
-        "this idempotency_key was used before with other messages; nothing was written: use a new \
-         key for a new append",
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_an_operation_id_is_read_as_one() {
-        let id = "wAAAAAAAAAAAA.3:17";
-        assert_eq!(split_op_id(id), Some(("wAAAAAAAAAAAA.3", "17")));
-        let digest = "A".repeat(22);
-        assert!(split_op_id(&format!("i{digest}:{digest}")).is_some());
-        for key in ["", "order-17", "w:1", "wAAAA.3:17", "wAAAAAAAAAAAA.3:", "wAAAAAAAAAAAA.x:1"] {
-            assert_eq!(split_op_id(key), None, "{key}");
-        }
     }
 }

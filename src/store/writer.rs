@@ -9,7 +9,7 @@
 //! that memory sees a single lane, and its header stays short.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 
+use super::known::{Known, Seen};
 use crate::error::{Error, Result};
+use crate::layout::Line;
 
 /// How long a retired lane rests: a minute longer than servers remember its last write.
 const REST: Duration = Duration::from_secs(660);
@@ -28,6 +30,9 @@ pub struct Writer {
     name: String,
     sequence: AtomicU64,
     lanes: Mutex<Lanes>,
+    known: Mutex<Known>,
+    /// Whether the memory that was met last for the first time was a new one.
+    meets_new: AtomicBool,
 }
 
 /// Lanes in use.
@@ -66,6 +71,8 @@ impl Writer {
             name: URL_SAFE_NO_PAD.encode(random),
             sequence: AtomicU64::new(1),
             lanes: Mutex::default(),
+            known: Mutex::default(),
+            meets_new: AtomicBool::new(true),
         }))
     }
 
@@ -76,6 +83,36 @@ impl Writer {
         let number = self.sequence.fetch_add(1, Ordering::Relaxed);
         let name = format!("w{}.{index}", self.name);
         Lane { writer: self.clone(), key: key.clone(), index, name, number, retired: false }
+    }
+
+    /// Returns the header of the memory under `key`, as it was seen last.
+    pub(super) fn known(&self, key: &Bytes) -> Option<Seen> {
+        self.headers().get(key)
+    }
+
+    /// Takes note of the header of the memory under `key`, and whether it is as it was expected.
+    pub(super) fn learn(&self, key: &Bytes, line: Line, is_settled: bool) {
+        self.headers().insert(key, Seen { line: Arc::new(line), is_settled });
+    }
+
+    /// Takes note that there may be no memory under `key` any more.
+    pub(super) fn forget(&self, key: &Bytes) {
+        self.headers().remove(key);
+    }
+
+    /// Returns whether a memory that was never seen before may be thought not to exist.
+    pub(super) fn meets_new_memories(&self) -> bool {
+        // Relaxed, as below: it is a guess.
+        self.meets_new.load(Ordering::Relaxed)
+    }
+
+    /// Takes note of whether a memory that was never seen before did not exist.
+    pub(super) fn note_new_memory(&self, is_new: bool) {
+        self.meets_new.store(is_new, Ordering::Relaxed);
+    }
+
+    fn headers(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, Lanes> {

@@ -79,9 +79,12 @@ fn settled(answer: Answer, call: &Call) -> Result<Answer> {
 
 /// Takes out the failure among the replies that another attempt may heal, if there is one.
 ///
-/// Such a reply says that nothing was applied, unless other commands were sent with it.
+/// Such a reply says that nothing was applied, unless other commands were sent with it; of a
+/// transaction nothing was if the server says so.
 pub(crate) fn transient_failure(request: &Request, replies: &[Reply]) -> Option<Failure> {
-    let sent = request.commands.len() > 1;
+    let is_aborted =
+        matches!(replies.last(), Some(Reply::Error(error)) if error.code == "EXECABORT");
+    let sent = request.commands.len() > 1 && !is_aborted;
     replies.iter().find_map(|reply| match reply {
         Reply::Error(error) if is_transient(error) => {
             Some(Failure { sent, ..Failure::before_sending(refused(error), Retry::Later) })

@@ -8,8 +8,9 @@ use super::Keys;
 use crate::error::Result;
 use crate::plan::{Plan, Replies, Reply, Request, Step};
 use crate::script;
+use crate::store::identity::Identity;
 use crate::store::redis_store::StoreOptions;
-use crate::store::write::{Identity, Status, conflict, stale};
+use crate::store::status::{Status, conflict, stale};
 use crate::store::{Answer, Writer};
 
 pub(in crate::store) struct Delete {
@@ -26,7 +27,7 @@ impl Delete {
         writer: &Arc<Writer>,
     ) -> Self {
         let identity = Identity::Own(writer.lane(&key));
-        let args = identity.arguments(options, if_revision);
+        let args = identity.arguments(&options.ttl_argument(), if_revision);
         let delete = Keys::of(key).script(&script::DOCUMENT_DELETE, args);
         Self { request: Request::write([delete]), _identity: identity }
     }

@@ -12,8 +12,9 @@ use crate::layout::document::{self, Ending, Form};
 use crate::message::Message;
 use crate::plan::{Plan, Replies, Reply, Request, Step};
 use crate::script;
+use crate::store::identity::Identity;
 use crate::store::redis_store::StoreOptions;
-use crate::store::write::{Identity, Status, stale};
+use crate::store::status::{Status, stale};
 use crate::store::{Answer, Writer};
 
 pub(in crate::store) struct Pop {
@@ -44,7 +45,7 @@ impl Pop {
         // The server has all but the bracket that closes what is left.
         let kept = left.iter().zip(value.iter()).take_while(|(left, old)| left == old).count();
         let identity = Identity::Own(self.writer.lane(&self.keys.document));
-        let mut args = identity.arguments(&self.options, Some(revision));
+        let mut args = identity.arguments(&self.options.ttl_argument(), Some(revision));
         args.extend(Verified { revision, count: messages }.arguments());
         args.push(kept.to_string().into());
         args.push(Bytes::from(left).slice(kept..));
@@ -68,9 +69,7 @@ impl Plan for Pop {
                 self.request = Request::read([read_info(&self.keys.document, true)]);
                 Ok(Step::Again)
             }
-            Status::Stale | Status::Reused(_) | Status::NotStaged | Status::NotCounted => {
-                Err(stale())
-            }
+            _ => Err(stale()),
         }
     }
 }

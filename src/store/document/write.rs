@@ -13,8 +13,9 @@ use crate::error::Result;
 use crate::layout::document::{self, Form};
 use crate::plan::{Plan, Replies, Reply, Request, Step};
 use crate::script;
+use crate::store::identity::Identity;
 use crate::store::redis_store::StoreOptions;
-use crate::store::write::{Identity, Status, conflict, reused, stale};
+use crate::store::status::{Status, conflict, reused, stale};
 use crate::store::{Answer, Mode, Write, Writer};
 
 /// Returns the plan of a save or an append.
@@ -34,7 +35,7 @@ pub(in crate::store) fn plan(
     };
     let identity = Identity::of(write, &key, writer);
     let mut plan = DocumentPlan {
-        args: identity.arguments(options, write.if_revision),
+        args: identity.arguments(&options.ttl_argument(), write.if_revision),
         keys: Keys::of(key),
         mode: write.mode,
         identity,
@@ -112,7 +113,7 @@ impl Plan for DocumentPlan {
             Status::Written(written) => Ok(Step::Done(Answer::Written(written))),
             Status::Conflict(actual) => Err(conflict(actual)),
             Status::Reused(actual) => Err(reused(actual)),
-            Status::Stale | Status::NotStaged => Err(stale()),
+            Status::Stale | Status::Stored(_) | Status::StoredNext => Err(stale()),
             Status::NotCounted => {
                 self.request = Request::read([read_info(&self.keys.document, false)]);
                 self.reading = true;

@@ -1,0 +1,274 @@
+//! A header line as a writer knows it, and the next one, which its write makes of it.
+//!
+//! Who knows the header can make the next one, so that a script has only to compare and to store:
+//! what scripts do with text is slow, and a server runs one at a time.
+
+use bytes::Bytes;
+
+use super::header::{Header, push_number};
+use super::{CHUNK_BYTES, FOLD_CHUNKS, Open};
+use crate::error::{Error, Result};
+use crate::messages::Chunk;
+
+/// Lanes longer than this are for a script to prune, which knows the time.
+const LANES_BYTES: usize = 2048;
+
+/// A header line and what it says.
+#[derive(Debug, Clone)]
+pub struct Line {
+    text: Bytes,
+    header: Header,
+    /// Where in the text the lanes begin and end.
+    lanes: (usize, usize),
+}
+
+/// A write, to the memory that it changes.
+#[derive(Debug, Clone, Copy)]
+pub struct Author<'a> {
+    /// Its lane.
+    pub lane: &'a str,
+    /// Its number in the lane.
+    pub token: &'a str,
+}
+
+impl Line {
+    /// Reads a header line.
+    ///
+    /// # Errors
+    /// As [`Header::parse`].
+    pub fn parse(line: &[u8]) -> Result<Self> {
+        const LANES: &str = " lanes=";
+        let header = Header::parse(line)?;
+        let line = std::str::from_utf8(line)
+            .map_err(|_| Error::corrupt("the header of the memory is not UTF-8"))?;
+        let start = line.find(LANES).map_or(line.len(), |at| at + LANES.len());
+        let lanes = line.get(start..).unwrap_or_default();
+        // What Lua takes for a space.
+        let is_space = |c: char| c.is_ascii_whitespace() || c == '\u{b}';
+        let end = start + lanes.find(is_space).unwrap_or(lanes.len());
+        // A copy: it may be a part of a large reply.
+        let text = Bytes::copy_from_slice(line.as_bytes());
+        Ok(Self { text, header, lanes: (start, end) })
+    }
+
+    /// Returns the line as it is stored.
+    pub fn text(&self) -> &Bytes {
+        &self.text
+    }
+
+    /// Returns what it says.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Returns whether the write, or a later one of its lane, has been applied.
+    pub fn has_seen(&self, author: Author<'_>) -> bool {
+        // Of what is no number of a writer, it takes a script to tell.
+        let number = |text: &str| text.parse::<u64>().unwrap_or(u64::MAX);
+        self.entry(author.lane).is_some_and(|(_, seen, _)| number(seen) >= number(author.token))
+    }
+
+    /// Returns the line that a save of `chunks` makes of the one that is there, if any is; `None` if
+    /// it is for a script to make.
+    pub fn saved(before: Option<&Self>, author: Author<'_>, chunks: &[Chunk]) -> Option<Self> {
+        Self::next(before, author, |header| {
+            let count = chunks.iter().map(|chunk| chunk.messages).sum();
+            let Header { revision, born, .. } = std::mem::take(header);
+            *header = Header {
+                revision,
+                count,
+                total: count as u64,
+                bytes: chunks.iter().map(|chunk| size(chunk) as u64).sum(),
+                chunks: chunks.len(),
+                born,
+                ..Header::default()
+            };
+            if let Some(last) = chunks.last().filter(|last| size(last) < CHUNK_BYTES) {
+                header.open.add(last);
+            }
+        })
+    }
+
+    /// Returns the line that an append of one chunk makes of the one that is there, if any is; `None`
+    /// if it is for a script to make, as where the open run comes to its end.
+    pub fn appended(before: Option<&Self>, author: Author<'_>, chunk: &Chunk) -> Option<Self> {
+        let open = before.map_or_else(Open::default, |before| before.header.open);
+        let goes_on = open.chunks < FOLD_CHUNKS && open.bytes + size(chunk) < CHUNK_BYTES;
+        // A long line is slower to send along than to take apart.
+        let is_short = before.is_none_or(|before| before.text.len() <= LANES_BYTES);
+        let change = |header: &mut Header| {
+            header.count += chunk.messages;
+            header.total += chunk.messages as u64;
+            header.bytes += size(chunk) as u64;
+            header.chunks += 1;
+            header.open.add(chunk);
+        };
+        if goes_on && is_short { Self::next(before, author, change) } else { None }
+    }
+
+    /// Returns the line that a write makes of the one before. `change` gets what that said; lanes are
+    /// none of its concern. `None` if the lanes have become too many.
+    fn next(
+        before: Option<&Self>,
+        author: Author<'_>,
+        change: impl FnOnce(&mut Header),
+    ) -> Option<Self> {
+        let Author { lane, token } = author;
+        let mut header = before.map_or_else(
+            || Header { born: format!("{lane}:{token}").into(), ..Header::default() },
+            |before| before.header.clone(),
+        );
+        let (lanes, rest) = before.map_or(("", ""), |before| (before.lanes(), before.rest()));
+        let (left, right) = match before.and_then(|before| before.entry(lane)) {
+            Some((left, _, right)) => (left, right),
+            None if lanes.len() > LANES_BYTES => return None,
+            None => (lanes, ""),
+        };
+        change(&mut header);
+        header.revision += 1;
+        let mut text = String::with_capacity(160 + lanes.len() + rest.len());
+        header.write_fields(&mut text);
+        let start = text.len();
+        for part in [left, right, ";", lane, ":", token] {
+            text.push_str(part);
+        }
+        push_number(&mut text, ":", header.revision);
+        push_number(&mut text, ":", header.count as u64);
+        let lanes = (start, text.len());
+        text.push_str(rest);
+        Some(Self { text: text.into(), header, lanes })
+    }
+
+    /// Returns the lanes before that of this name, its last number, and the lanes after it.
+    fn entry(&self, lane: &str) -> Option<(&str, &str, &str)> {
+        let lanes = self.lanes();
+        let named = |(at, _): &(usize, &str)| {
+            let entry = lanes.get(at + 1..).and_then(|entry| entry.strip_prefix(lane));
+            entry.is_some_and(|entry| entry.starts_with(':'))
+        };
+        let (at, _) = lanes.match_indices(';').find(named)?;
+        let (left, entry) = lanes.split_at_checked(at)?;
+        let end = entry.get(1..)?.find(';').map_or(entry.len(), |end| end + 1);
+        let (entry, right) = entry.split_at_checked(end)?;
+        Some((left, entry.split(':').nth(1)?, right))
+    }
+
+    fn lanes(&self) -> &str {
+        self.part(self.lanes.0, self.lanes.1)
+    }
+
+    /// Returns what later versions of the format have put behind the lanes.
+    fn rest(&self) -> &str {
+        self.part(self.lanes.1, self.text.len())
+    }
+
+    fn part(&self, start: usize, end: usize) -> &str {
+        let part = self.text.get(start..end).unwrap_or_default();
+        std::str::from_utf8(part).unwrap_or_default()
+    }
+}
+
+impl Open {
+    fn add(&mut self, chunk: &Chunk) {
+        self.chunks += 1;
+        self.bytes += size(chunk);
+        self.messages += chunk.messages;
+    }
+}
+
+/// Returns the bytes of a chunk, one separator a message.
+fn size(chunk: &Chunk) -> usize {
+    chunk.text.len() + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINE: Author<'_> = Author { lane: "wA1.0", token: "9" };
+
+    fn chunk(size: usize) -> Chunk {
+        Chunk { text: vec![b'x'; size - 1].into(), messages: 2 }
+    }
+
+    fn line(text: &'static str) -> Line {
+        Line::parse(text.as_bytes()).unwrap()
+    }
+
+    fn text(line: &Line) -> &str {
+        std::str::from_utf8(line.text()).unwrap()
+    }
+
+    #[test]
+    fn the_first_write_makes_a_line_that_is_read_as_it_was_meant() {
+        let next = Line::next(None, MINE, |header| (header.count, header.total) = (2, 2)).unwrap();
+        assert_eq!(
+            text(&next),
+            "redember:1 rev=1 count=2 total=2 skip=0 bytes=0 chunks=0 open=0/0/0 born=wA1.0:9 \
+             lanes=;wA1.0:9:1:2"
+        );
+        let read = Line::parse(next.text()).unwrap();
+        assert_eq!((read.header(), read.lanes), (next.header(), next.lanes));
+    }
+
+    #[test]
+    fn a_write_takes_its_lane_to_the_end_and_keeps_the_others_and_what_follows() {
+        let before = line(
+            "redember:1 rev=7 count=12 total=13 skip=1 bytes=3456 chunks=4 open=3/410/5 \
+             born=wB.0:1 lanes=;wA1.01:3:2:2:1763914200;wA1.0:8:6:10;iK:C:7:12:1763914200 later",
+        );
+        let next = Line::next(Some(&before), MINE, |header| header.count += 1).unwrap();
+        assert_eq!(
+            text(&next),
+            "redember:1 rev=8 count=13 total=13 skip=1 bytes=3456 chunks=4 open=3/410/5 \
+             born=wB.0:1 lanes=;wA1.01:3:2:2:1763914200;iK:C:7:12:1763914200;wA1.0:9:8:13 later"
+        );
+        assert_eq!(next.rest(), " later");
+    }
+
+    #[test]
+    fn appends_open_a_run_and_saves_begin_again() {
+        let first = Line::appended(None, MINE, &chunk(100)).unwrap();
+        let second = Line::appended(Some(&first), MINE, &chunk(50)).unwrap();
+        let Header { revision, count, total, bytes, chunks, open, .. } = *second.header();
+        assert_eq!((revision, count, total, bytes, chunks), (2, 4, 4, 150, 2));
+        assert_eq!(open, Open { chunks: 2, bytes: 150, messages: 4 });
+        let saved = Line::saved(Some(&second), MINE, &[chunk(CHUNK_BYTES), chunk(60)]).unwrap();
+        let Header { revision, count, total, bytes, chunks, open, .. } = *saved.header();
+        assert_eq!((revision, count, total, bytes, chunks), (3, 4, 4, 7740, 2));
+        assert_eq!(open, Open { chunks: 1, bytes: 60, messages: 2 });
+        assert_eq!(saved.header().born, first.header().born);
+        let large = Line::saved(Some(&saved), MINE, &[chunk(CHUNK_BYTES)]).unwrap();
+        assert_eq!(large.header().open, Open::default());
+    }
+
+    #[test]
+    fn a_run_that_comes_to_its_end_is_left_to_the_script() {
+        let mut line = Line::appended(None, MINE, &chunk(10)).unwrap();
+        for _ in 1..FOLD_CHUNKS {
+            line = Line::appended(Some(&line), MINE, &chunk(10)).unwrap();
+        }
+        assert!(Line::appended(Some(&line), MINE, &chunk(10)).is_none());
+        assert!(Line::appended(None, MINE, &chunk(CHUNK_BYTES)).is_none());
+        assert!(Line::appended(None, MINE, &chunk(CHUNK_BYTES - 1)).is_some());
+    }
+
+    #[test]
+    fn a_write_that_was_applied_is_seen() {
+        let next = Line::next(None, MINE, |_| {}).unwrap();
+        let seen = |lane, token| next.has_seen(Author { lane, token });
+        assert!(seen("wA1.0", "9") && seen("wA1.0", "8"));
+        assert!(!seen("wA1.0", "10") && !seen("wA1", "1") && !seen("A1.0", "1"));
+    }
+
+    #[test]
+    fn too_many_lanes_are_left_to_the_script() {
+        let head =
+            "redember:1 rev=7 count=0 total=0 skip=0 bytes=0 chunks=0 open=0/0/0 born=w lanes=";
+        let lanes = (0..200).map(|lane| format!(";wB.{lane}:1:1:1")).collect::<Vec<_>>().concat();
+        let before = Line::parse(format!("{head}{lanes}").as_bytes()).unwrap();
+        assert!(Line::next(Some(&before), MINE, |_| {}).is_none());
+        let known = Author { lane: "wB.7", token: "2" };
+        assert!(Line::next(Some(&before), known, |_| {}).is_some());
+    }
+}
