@@ -62,7 +62,7 @@ def test_braces_in_ids_choose_the_slot_as_the_server_does(
     assert sorted(backend.list()) == sorted(names)
 
 
-def test_large_saves_are_staged_on_a_cluster_as_well(connect: Connect, cluster: Cluster) -> None:
+def test_large_saves_reach_a_cluster_as_well(connect: Connect, cluster: Cluster) -> None:
     backend = connect(cluster.url)
     text = text_of_size(64 << 10)
     for _ in range(2):
