@@ -38,6 +38,7 @@ bench: ## cargo benches of the hot path, with a real server for the round trips
 compare: $(COMPARE)/.built $(COMPARE)/.peers $(COMPARE)-agent-framework/.peers ## redember, its peers and the floor; writes docs/benchmarks.md (10 min; QUICK=1: 2 min)
 	scripts/ensure-redis
 	$(COMPARE)/bin/python -m benches.python $(if $(QUICK),--quick) $(if $(SEED),--seed $(SEED))
+	$(if $(QUICK),,$(COMPARE)/bin/python -m benches.python.objects)
 
 scale: $(VENV)/.built $(VENV)/.test ## how cost grows with histories, memories, clients, clusters; writes docs/scale.md
 	scripts/ensure-redis
