@@ -67,6 +67,11 @@ impl Backend {
         }
     }
 
+    /// Returns whether its calls wait for nothing.
+    pub fn is_local(&self) -> bool {
+        matches!(self.place, Place::Memory(_))
+    }
+
     /// Returns whether what is asked takes an event loop so little time that its own thread may do it.
     pub fn is_quick(&self, ask: &Ask) -> bool {
         match (&self.place, ask) {

@@ -11,6 +11,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -33,8 +34,6 @@ const READ_IN_A_ROW: usize = 256 << 10;
 const EVENTS: usize = 64;
 /// The token of the bell; sockets are numbered from 0.
 const BELL: Token = Token(usize::MAX);
-
-type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 thread_local! {
     /// Whether this thread is in a turn, and whether the task that is polled wants to leave.
@@ -60,15 +59,26 @@ pub struct Reactor {
     descriptor: RawFd,
     bell: Arc<Bell>,
     sockets: Mutex<Sockets>,
-    tasks: Mutex<FuturesUnordered<Task>>,
+    tasks: Mutex<FuturesUnordered<Guest>>,
     /// Tasks that have not been polled yet.
-    fresh: Mutex<Vec<Task>>,
+    fresh: Mutex<Vec<Guest>>,
 }
 
 #[derive(Default)]
 struct Sockets {
     registry: HashMap<usize, Weak<Readiness>>,
     next: usize,
+}
+
+impl Sockets {
+    /// Takes a socket in; returns its number.
+    fn add(&mut self, readiness: &Arc<Readiness>) -> usize {
+        self.registry.retain(|_, known| known.strong_count() > 0);
+        let number = self.next;
+        self.next += 1;
+        self.registry.insert(number, Arc::downgrade(readiness));
+        number
+    }
 }
 
 /// Wakes the event loop from any thread.
@@ -135,17 +145,17 @@ impl Reactor {
 
     /// Adds a task; it is polled in the next turn, which comes soon.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        lock(&self.fresh).push(Box::pin(task));
+        self.invite(task);
         self.bell.wake_by_ref();
     }
 
-    /// Adds a task that may leave for the runtime; whoever adds it sees to it that there is a turn.
+    /// Adds a task; whoever adds it sees to it that there is a turn.
     pub fn invite(&self, task: impl Future<Output = ()> + Send + 'static) {
-        lock(&self.fresh).push(Box::pin(Guest(Some(Box::pin(task)))));
+        lock(&self.fresh).push(Guest(Some(Box::pin(task))));
     }
 
     /// Does what there is to do: asks which sockets have something to say, and polls the tasks that can
-    /// go on, those first that sockets wake, so that a new call knows which connections have ended.
+    /// go on. New ones come last, so that a call which begins knows which connections have ended.
     ///
     /// Call it on the event loop's thread, in the runtime's context.
     pub fn turn(&self) {
@@ -159,7 +169,12 @@ impl Reactor {
         loop {
             self.bell.rung.store(false, Ordering::SeqCst);
             tasks.extend(lock(&self.fresh).drain(..));
-            while let Poll::Ready(Some(())) = Pin::new(&mut *tasks).poll_next(&mut context) {}
+            while let Poll::Ready(Some(())) = Pin::new(&mut *tasks).poll_next(&mut context) {
+                if Instant::now() >= until {
+                    self.bell.rung.store(true, Ordering::SeqCst);
+                    break;
+                }
+            }
             if !self.bell.rung.load(Ordering::SeqCst) || Instant::now() >= until {
                 break;
             }
@@ -190,11 +205,7 @@ impl Reactor {
     /// Makes a connected socket one that the reactor's tasks can wait for.
     pub(crate) fn adopt<S: Source>(&self, mut socket: S) -> io::Result<LoopSocket<S>> {
         let readiness = Arc::new(Readiness::default());
-        let mut sockets = lock(&self.sockets);
-        sockets.registry.retain(|_, known| known.strong_count() > 0);
-        let number = sockets.next;
-        sockets.next += 1;
-        sockets.registry.insert(number, Arc::downgrade(&readiness));
+        let number = lock(&self.sockets).add(&readiness);
         let interest = Interest::READABLE | Interest::WRITABLE;
         // The kernel forgets it when it is closed.
         lock(&self.poll).0.registry().register(&mut socket, Token(number), interest)?;
@@ -238,21 +249,32 @@ pub(crate) async fn leave() {
     .await;
 }
 
-/// A task that may leave.
-struct Guest(Option<Task>);
+/// Returns whether this is an event loop's thread, in a turn.
+pub(crate) fn is_turn() -> bool {
+    STAY.get() != Stay::Outside
+}
+
+/// A task, which may leave. One that panics ends, and nothing else does.
+struct Guest(Option<Pin<Box<dyn Future<Output = ()> + Send>>>);
 
 impl Future for Guest {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let Some(task) = &mut self.0 else { return Poll::Ready(()) };
-        let polled = task.as_mut().poll(context);
-        if STAY.get() == Stay::Leaving {
-            STAY.set(Stay::Inside);
-            self.0.take().map(tokio::spawn);
-            return Poll::Ready(());
+        let polled = catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(context)));
+        let leaves = STAY.replace(Stay::Inside) == Stay::Leaving;
+        match polled {
+            Ok(Poll::Pending) if !leaves => Poll::Pending,
+            Ok(Poll::Pending) => {
+                self.0.take().map(tokio::spawn);
+                Poll::Ready(())
+            }
+            Ok(Poll::Ready(())) | Err(_) => {
+                self.0 = None;
+                Poll::Ready(())
+            }
         }
-        polled
     }
 }
 
@@ -292,15 +314,16 @@ impl Readiness {
         if ready.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    /// Takes note that the kernel has no more; an event will say when it has.
-    fn exhausted(&self, ready: &AtomicBool) {
+    /// Takes note that the kernel has no more to read; an event will say when it has.
+    fn exhausted(&self) {
         if !self.over.load(Ordering::Acquire) {
-            ready.store(false, Ordering::Release);
+            self.readable.store(false, Ordering::Release);
         }
     }
 }
 
-/// A connected socket of a reactor's tasks.
+/// A connected socket of a reactor's tasks, polled in its turns only: an event that came between a read
+/// and what is noted of it would be missed.
 #[derive(Debug)]
 pub(crate) struct LoopSocket<S> {
     socket: S,
@@ -329,7 +352,7 @@ impl<S: Read + Unpin> AsyncRead for LoopSocket<S> {
             match this.socket.read(room) {
                 Ok(read) => {
                     if read < size {
-                        readiness.exhausted(&readiness.readable);
+                        readiness.exhausted();
                         this.in_a_row = 0;
                     } else {
                         this.in_a_row += read;
@@ -468,6 +491,17 @@ mod tests {
         let threads: Vec<_> = (0..3).map(|_| heard.recv_timeout(LONG).unwrap()).collect();
         assert_eq!(threads[0], thread::current().id());
         assert!(threads[1] != threads[0] && threads[1] == threads[2]);
+    }
+
+    #[test]
+    fn a_task_that_panics_ends_alone() {
+        let reactor = Reactor::new().unwrap();
+        let (said, heard) = mpsc::channel();
+        reactor.invite(async { panic!("on purpose") });
+        reactor.invite(async move { said.send(()).unwrap() });
+        reactor.turn();
+        assert!(heard.try_recv().is_ok() && !is_turn());
+        assert!(!has_work(&reactor, Duration::ZERO));
     }
 
     #[test]

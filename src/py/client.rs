@@ -6,6 +6,7 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 
 use super::login::LoginSource;
+use super::port;
 use super::store::span;
 use crate::client::Client;
 use crate::options::{
@@ -95,8 +96,9 @@ impl PyClient {
         self.client.is_closed()
     }
 
-    fn close(&self) {
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
         self.client.close();
+        port::let_go(py)
     }
 }
 

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use pyo3::exceptions::PyException;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -16,7 +17,7 @@ use super::bridge::{Handle, ProcessRuntime, runtime, tell_notices};
 use super::login::LoginSource;
 use super::{error, results};
 use crate::backend::Backend;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::reactor::{Bell, Reactor};
 use crate::store::{Answer, Ask, mended};
 
@@ -36,12 +37,15 @@ pub(super) fn awaitable<'py>(
     }
     let (backend, first) = (backend.clone(), None);
     let expected = Expected { future: future.clone().unbind(), backend, again, first };
-    if port.get().begin(expected, ask) == Begun::Alone {
-        port.get().go_on(py);
-    } else if !port.get().due.swap(true, Ordering::Relaxed) {
+    // What need not wait is not answered at once, either: other tasks get their turn.
+    let is_local = expected.backend.is_local();
+    if port.get().begin(expected, ask) == Begun::Alone && !is_local {
+        port.get().go_on(py)?;
+    } else if !port.get().due.load(Ordering::Relaxed) {
         // Calls of many tasks travel together: they have all begun before the loop comes to this.
         let drain = port.getattr(intern!(py, "drain"))?;
         event_loop.call_method1(intern!(py, "call_soon"), (drain,))?;
+        port.get().due.store(true, Ordering::Relaxed);
     }
     Ok(future)
 }
@@ -103,8 +107,11 @@ impl Port {
             calls.insert(ticket, expected);
             if calls.len() == 1 { Begun::Alone } else { Begun::WithOthers }
         };
-        let delivery =
-            Delivery { ticket, answers: self.answers.clone(), bell: self.reactor.bell().clone() };
+        let delivery = Delivery {
+            ticket: Some(ticket),
+            answers: self.answers.clone(),
+            bell: self.reactor.bell().clone(),
+        };
         if backend.is_quick(&ask) {
             let home = Some(Arc::downgrade(&self.reactor));
             self.reactor.invite(async move { delivery.make(backend.run_at(home, ask).await) });
@@ -115,17 +122,26 @@ impl Port {
     }
 
     /// Has the reactor take a turn, and hands out the answers that have come.
-    fn go_on(&self, py: Python<'_>) {
+    fn go_on(&self, py: Python<'_>) -> PyResult<()> {
+        if !self.runtime.is_ours() {
+            return Ok(()); // a forked child would take what its parent waits for
+        }
         {
             let _surrounded = self.runtime.surround();
             self.reactor.turn();
         }
+        let mut wants_out = Ok(());
         for (ticket, answer) in std::mem::take(&mut *lock(&self.answers)) {
             // One that fails must not keep the others from being handed out.
-            if let Err(raised) = self.hand_out(py, ticket, answer) {
-                raised.write_unraisable(py, None);
+            match self.hand_out(py, ticket, answer) {
+                Err(raised) if raised.is_instance_of::<PyException>(py) => {
+                    raised.write_unraisable(py, None);
+                }
+                Err(raised) => wants_out = Err(raised), // a signal's handler raised it
+                Ok(()) => {}
             }
         }
+        wants_out
     }
 
     fn hand_out(&self, py: Python<'_>, ticket: u64, answer: Result<Answer>) -> PyResult<()> {
@@ -165,34 +181,60 @@ impl Port {
 #[pymethods]
 impl Port {
     /// Goes on with what can go on; the event loop calls it.
-    fn drain(&self, py: Python<'_>) {
+    fn drain(&self, py: Python<'_>) -> PyResult<()> {
         self.due.store(false, Ordering::Relaxed);
-        self.go_on(py);
+        self.go_on(py)
     }
 }
 
 /// Where the answer to one call goes. It holds nothing of Python's.
 struct Delivery {
-    ticket: u64,
+    ticket: Option<u64>,
     answers: Arc<Answers>,
     bell: Arc<Bell>,
 }
 
 impl Delivery {
-    fn make(self, answer: Result<Answer>) {
-        lock(&self.answers).push((self.ticket, answer));
-        self.bell.ring();
+    fn make(mut self, answer: Result<Answer>) {
+        self.give(answer);
+    }
+
+    fn give(&mut self, answer: Result<Answer>) {
+        if let Some(ticket) = self.ticket.take() {
+            lock(&self.answers).push((ticket, answer));
+            self.bell.ring();
+        }
     }
 }
 
-/// Returns the port of an event loop, opening it at the loop's first call.
-fn port<'py>(py: Python<'py>, event_loop: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Port>> {
+impl Drop for Delivery {
+    /// A call that panicked has no answer, and somebody who waits for one.
+    fn drop(&mut self) {
+        let kind = ErrorKind::OutcomeUnknown { op_id: None };
+        self.give(Err(Error::new(kind, "the call ended in a bug of redember; please report it")));
+    }
+}
+
+/// Closes connections of the running event loop, if one is running here, that nobody holds any more.
+pub(super) fn let_go(py: Python<'_>) -> PyResult<()> {
+    let Ok(event_loop) = running_loop(py) else { return Ok(()) };
+    let known = ports(py)?.call_method1(intern!(py, "get"), (event_loop,))?;
+    known.cast_into::<Port>().map_or(Ok(()), |port| port.get().go_on(py))
+}
+
+/// Returns the ports of all event loops.
+fn ports(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
     static PORTS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let ports = PORTS.get_or_try_init(py, || {
         let class = py.import("weakref")?.getattr("WeakKeyDictionary")?;
         class.call0().map(Bound::unbind)
     })?;
-    let ports = ports.bind(py);
+    Ok(ports.bind(py))
+}
+
+/// Returns the port of an event loop, opening it at the loop's first call.
+fn port<'py>(py: Python<'py>, event_loop: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Port>> {
+    let ports = ports(py)?;
     let known = ports.call_method1(intern!(py, "get"), (event_loop,))?;
     // After a fork the loop's own thread may go on in the child, with a port of the parent's.
     if let Ok(port) = known.cast_into::<Port>()
@@ -202,10 +244,9 @@ fn port<'py>(py: Python<'py>, event_loop: &Bound<'py, PyAny>) -> PyResult<Bound<
     }
     // A port keeps the futures of calls on their way, and they keep their loop: one that was closed
     // meanwhile is let go here, with its connections.
-    for other in
-        ports.call_method0(intern!(py, "keys"))?.try_iter()?.collect::<PyResult<Vec<_>>>()?
-    {
-        if other.call_method0(intern!(py, "is_closed"))?.is_truthy()? {
+    for other in ports.call_method0(intern!(py, "keyrefs"))?.try_iter()? {
+        let other = other?.call0()?;
+        if !other.is_none() && other.call_method0(intern!(py, "is_closed"))?.is_truthy()? {
             ports.call_method1(intern!(py, "pop"), (other, py.None()))?;
         }
     }

@@ -6,6 +6,7 @@
 //! what an asyncio call costs.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
@@ -29,14 +30,19 @@ const READ_BUFFER: usize = 64 << 10;
 const KEPT: usize = 16 << 10;
 
 /// The end of a connection where requests go in. It is closed when the last clone is gone.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Line(Arc<Entrance>);
 
-#[derive(Debug)]
+impl fmt::Debug for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Line").finish_non_exhaustive() // what is queued is nobody's business
+    }
+}
+
 struct Entrance(Arc<Mutex<Queue>>);
 
 /// What is on its way.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Queue {
     /// What has not been taken by the line's task.
     out: Vec<u8>,
@@ -55,16 +61,26 @@ impl Queue {
     }
 }
 
-#[derive(Debug)]
 struct Waiting {
     /// How many replies are due.
     count: usize,
     done: oneshot::Sender<Bytes>,
 }
 
-/// The connection has ended; its pulse says why.
+/// Why there are no replies.
 #[derive(Debug)]
-pub(super) struct Ended;
+pub(super) struct Broken {
+    /// What went wrong; where the connection was lost, its pulse knows better.
+    pub(super) error: io::Error,
+    /// Whether some of what was to be sent may have been.
+    pub(super) sent: bool,
+}
+
+impl Broken {
+    fn ended(sent: bool) -> Self {
+        Self { error: io::Error::other("the connection has ended"), sent }
+    }
+}
 
 impl Line {
     /// Makes a line of a connection; the second is its task, which has to be polled.
@@ -77,43 +93,42 @@ impl Line {
         let buffer = vec![0; READ_BUFFER].into();
         let mut far = FarEnd { screen, queue, out, written, buffer, read, taken };
         (line, async move {
-            let _ = poll_fn(|context| far.poll(context)).await;
-            // Who still waits is told by the end of their channels.
-            let mut queue = lock(&far.queue);
-            queue.closed = true;
-            queue.waiting.clear();
+            if let Err(error) = poll_fn(|context| far.poll(context)).await {
+                far.screen.note(error);
+            }
         })
     }
 
     /// Sends commands; returns the replies to them.
     ///
     /// # Errors
-    /// [`Ended`].
+    /// That the connection has ended, or what the replies are instead of RESP.
     pub(super) async fn send<'a>(
         &self,
         commands: impl Iterator<Item = &'a Command>,
         form: Form,
-    ) -> Result<Vec<Reply>, Ended> {
+    ) -> Result<Vec<Reply>, Broken> {
         let (done, replies) = oneshot::channel();
-        let count = self.queue(commands, form, done)?;
-        let replies = replies.await.map_err(|_| Ended)?;
+        let count = self.queue(commands, form, done).ok_or_else(|| Broken::ended(false))?;
+        let replies = replies.await.map_err(|_| Broken::ended(true))?;
         if replies.len() > LARGE {
             leave().await;
         }
         let mut replies = Whole::new(replies);
-        (0..count).map(|_| read_reply(&mut replies).map_err(|_| Ended)).collect()
+        let read = |error| Broken { error, sent: true };
+        (0..count).map(|_| read_reply(&mut replies).map_err(read)).collect()
     }
 
-    /// Queues commands; returns how many there are.
+    /// Queues commands; returns how many there are, or `None` if the line has ended.
     fn queue<'a>(
         &self,
         commands: impl Iterator<Item = &'a Command>,
         form: Form,
         done: oneshot::Sender<Bytes>,
-    ) -> Result<usize, Ended> {
+    ) -> Option<usize> {
         let mut queue = lock(&self.0.0);
         if queue.closed {
-            return Err(Ended);
+            return None;
         }
         let mut forms = Forms::new(form);
         let mut count = 0;
@@ -123,7 +138,7 @@ impl Line {
         }
         queue.waiting.push_back(Waiting { count, done });
         queue.wake();
-        Ok(count)
+        Some(count)
     }
 }
 
@@ -152,8 +167,12 @@ struct FarEnd {
 impl FarEnd {
     /// Writes and reads what can be; ready when the line has ended.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if lock(&self.queue).closed {
-            return Poll::Ready(Ok(()));
+        {
+            let mut queue = lock(&self.queue);
+            if queue.closed {
+                return Poll::Ready(Ok(()));
+            }
+            queue.task = Some(context.waker().clone());
         }
         while let Poll::Ready(read) = self.poll_read(context) {
             read?;
@@ -176,7 +195,6 @@ impl FarEnd {
             self.written = 0;
             let mut queue = lock(&self.queue);
             if queue.out.is_empty() {
-                queue.task = Some(context.waker().clone());
                 break;
             }
             std::mem::swap(&mut self.out, &mut queue.out);
@@ -213,6 +231,14 @@ impl FarEnd {
     }
 }
 
+impl Drop for FarEnd {
+    fn drop(&mut self) {
+        let mut queue = lock(&self.queue);
+        queue.closed = true;
+        queue.waiting.clear(); // who still waits is told by the end of their channels
+    }
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -240,7 +266,7 @@ mod tests {
         vec![Command::plain(["PING".into()]); count]
     }
 
-    async fn send(line: &Line, count: usize) -> Result<Vec<Reply>, Ended> {
+    async fn send(line: &Line, count: usize) -> Result<Vec<Reply>, Broken> {
         line.send(commands(count).iter(), Form::Digest).await
     }
 

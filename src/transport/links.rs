@@ -19,14 +19,14 @@ use super::address::{Address, Bounds, SHORT_PATIENCE};
 use super::connection::failure;
 use super::dial::{dial, unconnected};
 use super::gate::{Gate, Turn};
-use super::line::{Ended, Line};
+use super::line::{Broken, Line};
 use super::multiplexed::patiently;
 use super::screen::{Pulse, Screen};
 use super::{is_demoted, retired};
 use crate::call::{Failure, Manner, Retry};
 use crate::error::plain;
 use crate::plan::{Command, Forms, Reply, Request, ServerError};
-use crate::reactor::{Home, Reactor};
+use crate::reactor::{Home, Reactor, is_turn};
 use crate::script::Form;
 
 const CONNECTIONS: usize = 2;
@@ -143,6 +143,8 @@ impl Links {
         bounds: Bounds,
         home: &Home,
     ) -> Result<Vec<Reply>, Failure> {
+        // A call that left its loop goes on with the runtime's connections.
+        let home = if is_turn() { home } else { &None };
         let slots = self.slots(home);
         let Some(slot) = slots.next() else { return Ok(Vec::new()) };
         let link = self.link(slot, bounds, home).await?;
@@ -150,9 +152,9 @@ impl Links {
         let replies = exchange(connection, request, manner.form);
         // A new connection has just shown that the server is there: now its silence may mean work.
         let bounds = Bounds { patience: manner.patience(bounds.patience), ..bounds };
-        let failed = |error: &io::Error, retry| {
+        let failed = |error: &io::Error, sent, retry| {
             slot.drop_link(&link);
-            Err(failure(&self.address, "lost the connection to", error, true, retry))
+            Err(failure(&self.address, "lost the connection to", error, sent, retry))
         };
         match patiently(replies, bounds, || pulse.last()).await {
             Some(Ok(replies)) => {
@@ -162,11 +164,10 @@ impl Links {
                 }
                 Ok(replies)
             }
-            Some(Err(error)) => match pulse.trouble() {
-                Some(trouble) => failed(trouble, Retry::AtOnce),
-                None => failed(&io::Error::other(error), Retry::AtOnce),
-            },
-            None => failed(&io::ErrorKind::TimedOut.into(), Retry::Later),
+            Some(Err(Broken { error, sent })) => {
+                failed(pulse.trouble().unwrap_or(&error), sent, Retry::AtOnce)
+            }
+            None => failed(&io::ErrorKind::TimedOut.into(), true, Retry::Later),
         }
     }
 
@@ -208,10 +209,11 @@ impl Links {
         }
         let opened = open(&self.address, bounds, home).await;
         let link = opened.inspect_err(|failure| self.gate.refuse(failure))?;
+        let mut current = slot.current();
         if self.closed.load(Ordering::Acquire) {
             return Err(retired(&self.address));
         }
-        *slot.current() = Some(link.clone());
+        *current = Some(link.clone());
         Ok(link)
     }
 }
@@ -244,19 +246,17 @@ async fn multiplex(address: &Address, screen: Screen) -> Result<MultiplexedConne
 }
 
 /// Sends a request and reads one reply for each of its commands.
-///
-/// # Errors
-/// What redis-rs says, where it is redis-rs; the pulse knows better.
 async fn exchange(
     connection: &Connection,
     request: &Request,
     form: Form,
-) -> Result<Vec<Reply>, String> {
+) -> Result<Vec<Reply>, Broken> {
     let mut replies = send(connection, request.commands.iter(), form).await?;
     let unknown = request.unknown_scripts(&replies);
     if !unknown.is_empty() {
         let scripts = unknown.iter().filter_map(|&at| request.commands.get(at));
-        let answers = send(connection, scripts, Form::Source).await?;
+        let answers = send(connection, scripts, Form::Source).await;
+        let answers = answers.map_err(|broken| Broken { sent: true, ..broken })?;
         Request::fill_in(&mut replies, &unknown, answers);
     }
     Ok(replies)
@@ -266,11 +266,9 @@ async fn send(
     connection: &Connection,
     commands: impl Iterator<Item = &Command>,
     form: Form,
-) -> Result<Vec<Reply>, String> {
+) -> Result<Vec<Reply>, Broken> {
     match connection {
-        Connection::Line(line) => {
-            line.send(commands, form).await.map_err(|Ended| "it has ended".to_owned())
-        }
+        Connection::Line(line) => line.send(commands, form).await,
         // Boxed: every call would carry the room for it along.
         Connection::Multiplexed(connection) => {
             let pipeline = pipeline(commands, form);
@@ -278,7 +276,8 @@ async fn send(
             Box::pin(async move {
                 let count = pipeline.len();
                 let values = connection.send_packed_commands(&pipeline, 0, count).await;
-                Ok(values.map_err(|error| brief(&error))?.into_iter().map(reply).collect())
+                let broken = |error| Broken { error: io::Error::other(brief(&error)), sent: true };
+                Ok(values.map_err(broken)?.into_iter().map(reply).collect())
             })
             .await
         }

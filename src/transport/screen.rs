@@ -1,8 +1,10 @@
-//! What stands between a socket and redis-rs on asyncio: bounds, a pulse, and what went wrong.
+//! What stands between a socket and those who share it on asyncio: bounds, a pulse, and what went
+//! wrong.
 //!
 //! redis-rs reserves memory on a server's word, does not tell a reply that is on its way from
 //! silence, and turns an I/O error into text. The screen reads along and does these three things.
 
+use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -84,8 +86,13 @@ impl Screen {
 
     /// Returns at which positions replies have ended. They are kept from the first time on that
     /// somebody asks, who empties the list.
-    pub(super) fn ends(&mut self) -> &mut Vec<u64> {
+    pub(super) fn ends(&mut self) -> &mut VecDeque<u64> {
         self.replies.ends.get_or_insert_default()
+    }
+
+    /// Takes note of what ended the connection.
+    pub(super) fn note(&self, error: io::Error) {
+        self.pulse.keep(error);
     }
 
     fn sent(&self, result: io::Result<usize>) -> io::Result<usize> {
@@ -164,7 +171,7 @@ struct Replies {
     is_push: bool,
     /// Bytes that have come, and after how many of them replies have ended, if somebody asks.
     position: u64,
-    ends: Option<Vec<u64>>,
+    ends: Option<VecDeque<u64>>,
 }
 
 /// No kind and length take more.
@@ -252,7 +259,7 @@ impl Replies {
         (self.bytes, self.items) = (0, 0);
         self.pushes = if self.is_push { self.pushes + 1 } else { 0 };
         if let (false, Some(ends)) = (self.is_push, &mut self.ends) {
-            ends.push(self.position);
+            ends.push_back(self.position);
         }
         if self.pushes > MAX_PUSHES { Err(malformed()) } else { Ok(()) }
     }

@@ -121,3 +121,18 @@ def test_a_write_does_not_meet_a_connection_that_ended_while_the_loop_was_busy(
     assert asyncio.run(main()) == [False] * 20
     assert asyncio.run(backend.count("m")) == 20
     asyncio.run(backend.close())
+
+
+def test_a_loop_that_was_busy_does_not_take_its_own_silence_for_the_servers(
+    backend: AsyncRedisBackend, watcher: redis.Redis
+) -> None:
+    async def main() -> list[bool]:
+        await backend.append("m", MESSAGE)
+        calls = [asyncio.ensure_future(backend.append("m", MESSAGE)) for _ in range(4)]
+        for _ in range(3):
+            await asyncio.sleep(0)  # they are on their way
+        time.sleep(1.2)  # longer than the server's silence would be borne
+        return [written.replayed for written in await asyncio.gather(*calls)]
+
+    assert asyncio.run(main()) == [False] * 4
+    asyncio.run(backend.close())
