@@ -10,8 +10,8 @@ use super::{CHUNK_BYTES, FOLD_CHUNKS, Open};
 use crate::error::{Error, Result};
 use crate::messages::Chunk;
 
-/// Lanes longer than this are for a script to prune, which knows the time.
-const LANES_BYTES: usize = 2048;
+/// A longer line is slower to send along than to take apart. Scripts answer with no longer one.
+const LONGEST: usize = 512;
 
 /// A header line and what it says.
 #[derive(Debug, Clone)]
@@ -61,13 +61,6 @@ impl Line {
         &self.header
     }
 
-    /// Returns whether the write, or a later one of its lane, has been applied.
-    pub fn has_seen(&self, author: Author<'_>) -> bool {
-        // Of what is no number of a writer, it takes a script to tell.
-        let number = |text: &str| text.parse::<u64>().unwrap_or(u64::MAX);
-        self.entry(author.lane).is_some_and(|(_, seen, _)| number(seen) >= number(author.token))
-    }
-
     /// Returns the line that a save of `chunks` makes of the one that is there, if any is; `None` if
     /// it is for a script to make.
     pub fn saved(before: Option<&Self>, author: Author<'_>, chunks: &[Chunk]) -> Option<Self> {
@@ -94,8 +87,6 @@ impl Line {
     pub fn appended(before: Option<&Self>, author: Author<'_>, chunk: &Chunk) -> Option<Self> {
         let open = before.map_or_else(Open::default, |before| before.header.open);
         let goes_on = open.chunks < FOLD_CHUNKS && open.bytes + size(chunk) < CHUNK_BYTES;
-        // A long line is slower to send along than to take apart.
-        let is_short = before.is_none_or(|before| before.text.len() <= LANES_BYTES);
         let change = |header: &mut Header| {
             header.count += chunk.messages;
             header.total += chunk.messages as u64;
@@ -103,17 +94,20 @@ impl Line {
             header.chunks += 1;
             header.open.add(chunk);
         };
-        if goes_on && is_short { Self::next(before, author, change) } else { None }
+        if goes_on { Self::next(before, author, change) } else { None }
     }
 
     /// Returns the line that a write makes of the one before. `change` gets what that said; lanes are
-    /// none of its concern. `None` if the lanes have become too many.
+    /// none of its concern. `None` if that was too long.
     fn next(
         before: Option<&Self>,
         author: Author<'_>,
         change: impl FnOnce(&mut Header),
     ) -> Option<Self> {
         let Author { lane, token } = author;
+        if before.is_some_and(|before| before.text.len() > LONGEST) {
+            return None;
+        }
         let mut header = before.map_or_else(
             || Header { born: format!("{lane}:{token}").into(), ..Header::default() },
             |before| before.header.clone(),
@@ -121,7 +115,6 @@ impl Line {
         let (lanes, rest) = before.map_or(("", ""), |before| (before.lanes(), before.rest()));
         let (left, right) = match before.and_then(|before| before.entry(lane)) {
             Some((left, _, right)) => (left, right),
-            None if lanes.len() > LANES_BYTES => return None,
             None => (lanes, ""),
         };
         change(&mut header);
@@ -254,21 +247,11 @@ mod tests {
     }
 
     #[test]
-    fn a_write_that_was_applied_is_seen() {
-        let next = Line::next(None, MINE, |_| {}).unwrap();
-        let seen = |lane, token| next.has_seen(Author { lane, token });
-        assert!(seen("wA1.0", "9") && seen("wA1.0", "8"));
-        assert!(!seen("wA1.0", "10") && !seen("wA1", "1") && !seen("A1.0", "1"));
-    }
-
-    #[test]
-    fn too_many_lanes_are_left_to_the_script() {
+    fn a_long_line_is_left_to_the_script() {
         let head =
             "redember:1 rev=7 count=0 total=0 skip=0 bytes=0 chunks=0 open=0/0/0 born=w lanes=";
         let lanes = (0..200).map(|lane| format!(";wB.{lane}:1:1:1")).collect::<Vec<_>>().concat();
         let before = Line::parse(format!("{head}{lanes}").as_bytes()).unwrap();
         assert!(Line::next(Some(&before), MINE, |_| {}).is_none());
-        let known = Author { lane: "wB.7", token: "2" };
-        assert!(Line::next(Some(&before), known, |_| {}).is_some());
     }
 }

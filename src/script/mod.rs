@@ -60,7 +60,8 @@ const CLOSE: &str = concat!(
     include_str!("prune.lua"),
     include_str!("close.lua"),
     include_str!("restart.lua"),
-    "return header\n"
+    // A long one is no use to its writer, who would have to send it along with the next write.
+    "return #header <= 512 and header or { 0, rev, tonumber(count) }\n"
 );
 
 /// Appends messages.
@@ -69,10 +70,13 @@ pub static APPEND: LazyLock<Script> = LazyLock::new(|| {
     Script::new(&[SIZES, LINE, known, OPEN, append, CLOSE])
 });
 /// Replaces all messages.
-pub static SAVE: LazyLock<Script> =
-    LazyLock::new(|| Script::new(&[SIZES, LINE, OPEN, include_str!("save.lua"), CLOSE]));
-/// Writes the header of a save whose chunks come behind it in the same transaction.
-pub static SWAP: LazyLock<Script> = LazyLock::new(|| Script::new(&[include_str!("swap.lua")]));
+pub static SAVE: LazyLock<Script> = LazyLock::new(|| {
+    let (known, save) = (include_str!("save_known.lua"), include_str!("save.lua"));
+    Script::new(&[SIZES, LINE, known, OPEN, save, CLOSE])
+});
+/// Replaces all messages by chunks that were pushed just before.
+pub static COMMIT: LazyLock<Script> =
+    LazyLock::new(|| Script::new(&[SIZES, LINE, OPEN, include_str!("commit.lua"), CLOSE]));
 /// Takes the last message away.
 pub static POP: LazyLock<Script> =
     LazyLock::new(|| Script::new(&[LINE, OPEN, include_str!("pop.lua"), CLOSE]));

@@ -1,16 +1,17 @@
--- Replaces all messages. ARGV: 6 messages, 7 messages in the last chunk, 8.. chunks.
+-- Replaces all messages. ARGV: 6 messages, 7 messages in the last chunk, 8 to 10 see
+-- append_known.lua, 11.. chunks.
 --
 -- The new chunks go in before the old ones go out: a server that is out of memory refuses a push, but
 -- only as long as the script has written nothing.
 if answer then
   return answer
 end
-count, total, skip, bytes, chunks = ARGV[6], ARGV[6], 0, 0, #ARGV - 7
+count, total, skip, bytes, chunks = ARGV[6], ARGV[6], 0, 0, #ARGV - 10
 -- A thousand at a time: Lua's stack takes no more than about 8000.
-for from = 8, #ARGV, 1000 do
+for from = 11, #ARGV, 1000 do
   call('RPUSH', key, unpack(ARGV, from, math.min(from + 999, #ARGV)))
 end
-for at = 8, #ARGV do
+for at = 11, #ARGV do
   bytes = bytes + #ARGV[at] + 1
 end
 if line and chunks == 0 then

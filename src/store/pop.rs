@@ -76,9 +76,11 @@ impl Plan for Pop {
                 self.request = Request::read([read_last(&self.key, 1)]);
                 Ok(Step::Again)
             }
-            Status::Stale | Status::Reused(_) | Status::StoredNext | Status::NotCounted => {
-                Err(stale())
-            }
+            Status::Stale
+            | Status::Reused(_)
+            | Status::StoredNext
+            | Status::NotStaged
+            | Status::NotCounted => Err(stale()),
         }
     }
 }

@@ -16,6 +16,8 @@ pub(super) enum Status {
     Conflict(u64),
     Stale,
     Reused(u64),
+    /// Of a save: its chunks are not there to be committed.
+    NotStaged,
     /// Only of a document: how many messages it has is not known.
     NotCounted,
 }
@@ -36,6 +38,7 @@ impl Status {
             2 | 5 => Ok(Self::Conflict(revision)),
             3 => Ok(Self::Stale),
             4 => Ok(Self::Reused(revision)),
+            6 => Ok(Self::NotStaged),
             7 => Ok(Self::NotCounted),
             _ => Err(Error::corrupt("a redember script gave an answer of another version")),
         }

@@ -67,7 +67,10 @@ impl Tail {
     /// Takes what the script found.
     fn read(&self, mut replies: Replies) -> Result<Option<Messages>> {
         let elements = replies.take()?.texts()?;
-        let Some(line) = elements.first() else { return Ok(None) };
+        let Some(line) = elements.first() else {
+            self.writer.forget(&self.key);
+            return Ok(None);
+        };
         // Where others write, or chunks hold less than thought, the script is asked at once.
         let is_settled = match &self.known {
             None => true,

@@ -9,7 +9,7 @@
 //! that memory sees a single lane, and its header stays short.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -31,8 +31,6 @@ pub struct Writer {
     sequence: AtomicU64,
     lanes: Mutex<Lanes>,
     known: Mutex<Known>,
-    /// Whether the memory that was met last for the first time was a new one.
-    meets_new: AtomicBool,
 }
 
 /// Lanes in use.
@@ -72,7 +70,6 @@ impl Writer {
             sequence: AtomicU64::new(1),
             lanes: Mutex::default(),
             known: Mutex::default(),
-            meets_new: AtomicBool::new(true),
         }))
     }
 
@@ -98,17 +95,6 @@ impl Writer {
     /// Takes note that there may be no memory under `key` any more.
     pub(super) fn forget(&self, key: &Bytes) {
         self.headers().remove(key);
-    }
-
-    /// Returns whether a memory that was never seen before may be thought not to exist.
-    pub(super) fn meets_new_memories(&self) -> bool {
-        // Relaxed, as below: it is a guess.
-        self.meets_new.load(Ordering::Relaxed)
-    }
-
-    /// Takes note of whether a memory that was never seen before did not exist.
-    pub(super) fn note_new_memory(&self, is_new: bool) {
-        self.meets_new.store(is_new, Ordering::Relaxed);
     }
 
     fn headers(&self) -> MutexGuard<'_, Known> {

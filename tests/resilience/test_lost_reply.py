@@ -58,7 +58,7 @@ def test_a_save_is_applied_once(connect: Calls, proxy: Proxy, hang: bool) -> Non
     backend.close()
 
 
-@pytest.mark.parametrize("at", ["MULTI", "LINSERT", "EVALSHA", "EXEC"])
+@pytest.mark.parametrize("at", ["MULTI", "RPUSHX", "EVALSHA", "EXEC"])
 def test_a_large_save_is_applied_once(connect: Calls, proxy: Proxy, at: str) -> None:
     """It travels as a transaction; each of its replies can be the one that is lost."""
     backend = connect(proxy.address, timeout=TIMEOUT)
@@ -75,7 +75,7 @@ def test_a_large_save_is_applied_once(connect: Calls, proxy: Proxy, at: str) -> 
     backend.close()
 
 
-@pytest.mark.parametrize("at", ["LINSERT", "EVALSHA", "EXEC"])
+@pytest.mark.parametrize("at", ["RPUSHX", "EVALSHA", "EXEC"])
 def test_a_large_save_that_is_cut_short_is_sent_again(
     connect: Calls, proxy: Proxy, own_server: RealServer, at: str
 ) -> None:
