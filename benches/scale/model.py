@@ -128,10 +128,12 @@ def needs(costs: Costs, workload: Workload, primary: Primary = PRIMARY) -> dict[
 
 def report(costs: Costs) -> str:
     """Return what one primary and a hundred carry, and what the workloads need."""
+    # What a short memory takes beside its messages may drown in what allocators round up.
+    per_memory = bytes_text(costs.memory) if costs.memory else "next to nothing"
     held = (
         f"A primary of 64 GB holds about {PRIMARY.memory / costs.stored / 1e6:,.0f} million "
-        f"messages of this size ({bytes_text(costs.stored)} each, and {bytes_text(costs.memory)} "
-        "for a memory), a hundred a hundred times as many."
+        f"messages of this size ({bytes_text(costs.stored)} each, and {per_memory} for a memory), "
+        "a hundred a hundred times as many."
     )
     return "\n\n".join([_carried(costs), held, _needed(costs)])
 
