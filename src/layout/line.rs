@@ -6,12 +6,9 @@
 use bytes::Bytes;
 
 use super::header::{Header, push_number};
-use super::{CHUNK_BYTES, FOLD_CHUNKS, Open};
+use super::{CHUNK_BYTES, FOLD_CHUNKS, KNOWN_BYTES, Open};
 use crate::error::{Error, Result};
 use crate::messages::Chunk;
-
-/// A longer line is slower to send along than to take apart. Scripts answer with no longer one.
-const LONGEST: usize = 512;
 
 /// A header line and what it says.
 #[derive(Debug, Clone)]
@@ -105,7 +102,7 @@ impl Line {
         change: impl FnOnce(&mut Header),
     ) -> Option<Self> {
         let Author { lane, token } = author;
-        if before.is_some_and(|before| before.text.len() > LONGEST) {
+        if before.is_some_and(|before| before.text.len() > KNOWN_BYTES) {
             return None;
         }
         let mut header = before.map_or_else(

@@ -53,6 +53,8 @@ impl Layout {
 pub const CHUNK_BYTES: usize = 15 << 9;
 /// How many chunks a run of small ones may have.
 pub const FOLD_CHUNKS: usize = 32;
+/// The longest header that a writer keeps: a longer one is slower to send along than to take apart.
+pub const KNOWN_BYTES: usize = 512;
 /// The largest chunk that a save writes, but for a message that is larger: a server takes in a few of
 /// these at less cost than many small ones.
 pub const LARGE_CHUNK_BYTES: usize = 64 << 10;

@@ -1,5 +1,5 @@
 -- Appends messages. ARGV: 6 messages, 7 messages in the last chunk, 8 to 10 see
--- append_known.lua, 11.. chunks.
+-- known.lua and append_known.lua, 11.. chunks.
 --
 -- Small chunks gather in an open run at the tail, which ends when it has 32 of them or the next one
 -- would fill it to CHUNK_BYTES.

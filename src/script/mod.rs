@@ -55,6 +55,9 @@ impl Script {
 /// [`crate::layout::FOLD_CHUNKS`].
 const SIZES: &str = "local CHUNK_BYTES, FOLD_CHUNKS = 7680, 32\n";
 const LINE: &str = include_str!("line.lua");
+const KNOWN: &str = include_str!("known.lua");
+const KNOWN_CLOSE: &str =
+    concat!("if is_known then\n", include_str!("restart.lua"), "return 0\nend\n");
 const OPEN: &str = concat!(include_str!("open.lua"), include_str!("identity.lua"));
 const CLOSE: &str = concat!(
     include_str!("prune.lua"),
@@ -67,12 +70,12 @@ const CLOSE: &str = concat!(
 /// Appends messages.
 pub static APPEND: LazyLock<Script> = LazyLock::new(|| {
     let (known, append) = (include_str!("append_known.lua"), include_str!("append.lua"));
-    Script::new(&[SIZES, LINE, known, OPEN, append, CLOSE])
+    Script::new(&[SIZES, LINE, KNOWN, known, KNOWN_CLOSE, OPEN, append, CLOSE])
 });
 /// Replaces all messages.
 pub static SAVE: LazyLock<Script> = LazyLock::new(|| {
     let (known, save) = (include_str!("save_known.lua"), include_str!("save.lua"));
-    Script::new(&[SIZES, LINE, known, OPEN, save, CLOSE])
+    Script::new(&[SIZES, LINE, KNOWN, known, KNOWN_CLOSE, OPEN, save, CLOSE])
 });
 /// Replaces all messages by chunks that were pushed just before.
 pub static COMMIT: LazyLock<Script> =
@@ -138,7 +141,8 @@ mod tests {
 
     #[test]
     fn scripts_and_core_agree_on_sizes() {
-        use crate::layout::{CHUNK_BYTES, FOLD_CHUNKS};
+        use crate::layout::{CHUNK_BYTES, FOLD_CHUNKS, KNOWN_BYTES};
         assert!(SIZES.ends_with(&format!("= {CHUNK_BYTES}, {FOLD_CHUNKS}\n")));
+        assert!(CLOSE.contains(&format!("#header <= {KNOWN_BYTES} ")));
     }
 }

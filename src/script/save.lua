@@ -1,5 +1,5 @@
 -- Replaces all messages. ARGV: 6 messages, 7 messages in the last chunk, 8 to 10 see
--- append_known.lua, 11.. chunks.
+-- known.lua, 11.. chunks.
 --
 -- The new chunks go in before the old ones go out: a server that is out of memory refuses a push, but
 -- only as long as the script has written nothing.

@@ -111,4 +111,10 @@ mod tests {
             assert_eq!(split_op_id(key), None, "{key}");
         }
     }
+
+    #[test]
+    fn scripts_remember_a_lane_as_long() {
+        let prune = include_str!("../script/prune.lua");
+        assert!(prune.contains(&format!("now + {LANE_SECONDS}\n")));
+    }
 }

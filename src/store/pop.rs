@@ -13,7 +13,7 @@ use super::redis_store::StoreOptions;
 use super::status::{Status, stale};
 use super::{Answer, Writer};
 use crate::error::{Error, Result};
-use crate::layout::{Header, Line};
+use crate::layout::Header;
 use crate::message::Message;
 use crate::messages::Messages;
 use crate::plan::{Command, Plan, Replies, Reply, Request, Step};
@@ -68,7 +68,7 @@ impl Plan for Pop {
         let Some((message, _lane)) = self.taking.take() else { return self.read(replies) };
         match Status::read(replies.take()?)? {
             Status::Stored(line) => {
-                self.writer.learn(&self.key, Line::parse(&line)?, true);
+                self.writer.learn(&self.key, &line, true);
                 Ok(Step::Done(Answer::Message(Some(message))))
             }
             Status::Written(_) => Ok(Step::Done(Answer::Message(Some(message)))),

@@ -168,12 +168,11 @@ impl WritePlan {
             _ => None,
         }
     }
+}
 
-    fn done(&self, line: Line, is_settled: bool) -> Step {
-        let Header { revision, count, .. } = *line.header();
-        self.writer.learn(&self.key, line, is_settled);
-        Step::Done(Answer::Written(Written { revision, count, replayed: false }))
-    }
+/// Ends a write that was applied, and led to this header.
+fn applied(&Header { revision, count, .. }: &Header) -> Step {
+    Step::Done(Answer::Written(Written { revision, count, replayed: false }))
 }
 
 impl Plan for WritePlan {
@@ -192,12 +191,15 @@ impl Plan for WritePlan {
                     Status::Stored(line) => {
                         // Had the known header been there, the next one would have been taken.
                         let is_settled = self.known.is_none() || self.next.is_none();
-                        return Ok(self.done(Line::parse(&line)?, is_settled));
+                        self.writer.learn(&self.key, &line, is_settled);
+                        return Ok(applied(&Header::parse(&line)?));
                     }
                     Status::StoredNext => {
                         let next = self.next.take();
                         let next = next.ok_or_else(|| Error::corrupt("nothing was asked for"))?;
-                        return Ok(self.done(next, true));
+                        let step = applied(next.header());
+                        self.writer.remember(&self.key, next, true);
+                        return Ok(step);
                     }
                     Status::Written(written) => {
                         self.writer.forget(&self.key);

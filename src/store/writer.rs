@@ -19,7 +19,7 @@ use bytes::Bytes;
 
 use super::known::{Known, Seen};
 use crate::error::{Error, Result};
-use crate::layout::Line;
+use crate::layout::{KNOWN_BYTES, Line};
 
 /// How long a retired lane rests: a minute longer than servers remember its last write.
 const REST: Duration = Duration::from_secs(660);
@@ -88,8 +88,18 @@ impl Writer {
     }
 
     /// Takes note of the header of the memory under `key`, and whether it is as it was expected.
-    pub(super) fn learn(&self, key: &Bytes, line: Line, is_settled: bool) {
+    pub(super) fn remember(&self, key: &Bytes, line: Line, is_settled: bool) {
         self.headers().insert(key, Seen { line: Arc::new(line), is_settled });
+    }
+
+    /// Takes note of a header that was read; of one that is long, or not to be understood, that it is
+    /// not known.
+    pub(super) fn learn(&self, key: &Bytes, line: &[u8], is_settled: bool) {
+        let short = Some(line).filter(|line| line.len() <= KNOWN_BYTES);
+        match short.and_then(|line| Line::parse(line).ok()) {
+            Some(line) => self.remember(key, line, is_settled),
+            None => self.forget(key),
+        }
     }
 
     /// Takes note that there may be no memory under `key` any more.
@@ -185,6 +195,22 @@ mod tests {
         assert!(next.number() > at_once.number());
         drop((next, at_once));
         assert!(writer.lock().busy.is_empty());
+    }
+
+    #[test]
+    fn of_headers_only_short_ones_are_kept() {
+        let writer = Writer::new().unwrap();
+        let key = Bytes::from("a");
+        let head =
+            "redember:1 rev=7 count=0 total=0 skip=0 bytes=0 chunks=0 open=0/0/0 born=w lanes=";
+        let long = format!("{head}{}", ";wB.0:1:1:1".repeat(50));
+        writer.learn(&key, head.as_bytes(), true);
+        assert!(writer.known(&key).is_some());
+        writer.learn(&key, long.as_bytes(), true);
+        assert!(long.len() > KNOWN_BYTES && writer.known(&key).is_none());
+        writer.learn(&key, head.as_bytes(), true);
+        writer.learn(&key, b"somebody else's", true);
+        assert!(writer.known(&key).is_none());
     }
 
     #[test]

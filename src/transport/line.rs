@@ -18,8 +18,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::oneshot;
 
 use super::LARGE;
-use super::resp::{Whole, malformed, pack, read_reply};
+use super::resp::{malformed, pack, read_reply};
 use super::screen::Screen;
+use super::source::Whole;
 use crate::plan::{Command, Forms, Reply};
 use crate::reactor::leave;
 use crate::script::Form;
@@ -39,7 +40,17 @@ impl fmt::Debug for Line {
     }
 }
 
-struct Entrance(Arc<Mutex<Queue>>);
+struct Entrance(Arc<Desk>);
+
+/// The queue, which both ends of a line share.
+#[derive(Default)]
+struct Desk(Mutex<Queue>);
+
+impl Desk {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// What is on its way.
 #[derive(Default)]
@@ -87,7 +98,7 @@ impl Line {
     pub(super) fn new(mut screen: Screen) -> (Self, impl Future<Output = ()> + Send + use<>) {
         screen.ends().clear();
         let taken = screen.position(); // by the greeting
-        let queue = Arc::<Mutex<Queue>>::default();
+        let queue = Arc::<Desk>::default();
         let line = Self(Arc::new(Entrance(queue.clone())));
         let (out, written, read) = Default::default();
         let buffer = vec![0; READ_BUFFER].into();
@@ -126,7 +137,7 @@ impl Line {
         form: Form,
         done: oneshot::Sender<Bytes>,
     ) -> Option<usize> {
-        let mut queue = lock(&self.0.0);
+        let mut queue = self.0.0.lock();
         if queue.closed {
             return None;
         }
@@ -144,7 +155,7 @@ impl Line {
 
 impl Drop for Entrance {
     fn drop(&mut self) {
-        let mut queue = lock(&self.0);
+        let mut queue = self.0.lock();
         queue.closed = true;
         queue.wake();
     }
@@ -153,7 +164,7 @@ impl Drop for Entrance {
 /// The end of a line that has the socket.
 struct FarEnd {
     screen: Screen,
-    queue: Arc<Mutex<Queue>>,
+    queue: Arc<Desk>,
     /// What is being written, and how much of it was.
     out: Vec<u8>,
     written: usize,
@@ -168,7 +179,7 @@ impl FarEnd {
     /// Writes and reads what can be; ready when the line has ended.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         {
-            let mut queue = lock(&self.queue);
+            let mut queue = self.queue.lock();
             if queue.closed {
                 return Poll::Ready(Ok(()));
             }
@@ -193,7 +204,7 @@ impl FarEnd {
             self.out.clear();
             self.out.shrink_to(KEPT);
             self.written = 0;
-            let mut queue = lock(&self.queue);
+            let mut queue = self.queue.lock();
             if queue.out.is_empty() {
                 break;
             }
@@ -214,7 +225,7 @@ impl FarEnd {
     fn hand_out(&mut self) -> io::Result<()> {
         let ends = self.screen.ends();
         while !ends.is_empty() {
-            let mut queue = lock(&self.queue);
+            let mut queue = self.queue.lock();
             let Some(&Waiting { count, .. }) = queue.waiting.front() else {
                 return Err(malformed()); // nobody has asked
             };
@@ -233,14 +244,10 @@ impl FarEnd {
 
 impl Drop for FarEnd {
     fn drop(&mut self) {
-        let mut queue = lock(&self.queue);
+        let mut queue = self.queue.lock();
         queue.closed = true;
         queue.waiting.clear(); // who still waits is told by the end of their channels
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

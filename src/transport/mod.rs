@@ -26,6 +26,7 @@ mod screen;
 mod server;
 mod servers;
 mod slots;
+mod source;
 mod stream;
 mod tls;
 mod visit;

@@ -8,6 +8,7 @@ import pytest
 
 from redember.errors import ConflictError, CorruptError
 from tests.backends import Maker
+from tests.proxy import Proxy
 from tests.talk import talk, text_of_size, user
 
 pytestmark = pytest.mark.only("redis", why="files and memory have no header to know")
@@ -146,3 +147,22 @@ def test_keys_of_callers_outlive_writes_by_the_known_header(make: Maker) -> None
         backend.append("m", talk(1, start=number))
     backend.save("m", talk(1))
     assert backend.append("m", talk(1), idempotency_key="k").replayed is True
+
+
+@pytest.mark.only("tcp", why="requests are recorded by a proxy")
+def test_the_known_header_and_the_next_one_travel_along(make: Maker) -> None:
+    assert make.server is not None
+    with Proxy(make.server.port) as proxy:
+        backend = make(addr=proxy.address)
+        backend.append("m", talk(1))
+        for write in (backend.append, backend.save, backend.append):
+            known = make.raw.lindex(make.key("m"), 0)
+            before = len(proxy.requests)
+            write("m", talk(1))
+            sent = b"".join(proxy.requests[before:])
+            assert known in sent
+            assert make.raw.lindex(make.key("m"), 0) in sent
+        before = len(proxy.requests)
+        assert len(backend.tail("m", 2)) == 2
+        assert b"EVAL" not in b"".join(proxy.requests[before:])
+        backend.close()
