@@ -84,6 +84,7 @@ pub struct Call {
     started: Instant,
     deadline: Instant,
     attempts: u32,
+    began: Instant,
     /// Attempts at the request that is on its way; a plan may have several requests.
     tries: u32,
     /// A write was sent and its reply not read: until a reply comes the outcome is unknown.
@@ -108,6 +109,7 @@ impl Call {
             started,
             deadline: started + timeout,
             attempts: 0,
+            began: started,
             tries: 0,
             doubt: false,
             silences: 0,
@@ -133,10 +135,18 @@ impl Call {
         Manner { form: self.form(), silences: self.silences }
     }
 
-    /// Counts an attempt.
+    /// Counts an attempt, which begins now; the first one began with the call.
     pub fn attempt(&mut self) {
+        if self.attempts > 0 {
+            self.began = Instant::now();
+        }
         self.attempts += 1;
         self.tries += 1;
+    }
+
+    /// Returns when the attempt began.
+    pub fn began(&self) -> Instant {
+        self.began
     }
 
     /// Begins the next request of the plan: the one before was answered, which ends every doubt.

@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::exchange::Exchange;
 use crate::options::{ClientOptions, Login};
 use crate::plan::Plan;
+use crate::process::ProcessId;
 use crate::reactor::Home;
 use crate::store::{Answer, Batch, RedisStore, Verb, Writer};
 use crate::transport::{Calls, Servers, Settings, Status, blocking, closed, multiplexed};
@@ -30,7 +31,7 @@ pub struct Client {
 /// What belongs to one process.
 #[derive(Debug)]
 struct Process {
-    id: u32,
+    id: ProcessId,
     servers: Arc<Servers>,
     writer: OnceLock<Arc<Writer>>,
 }
@@ -38,7 +39,7 @@ struct Process {
 impl Process {
     fn new(settings: &Arc<Settings>) -> Arc<Self> {
         Arc::new(Self {
-            id: std::process::id(),
+            id: ProcessId::current(),
             servers: Servers::new(settings.clone()),
             writer: OnceLock::new(),
         })
@@ -217,7 +218,7 @@ impl Client {
     /// Returns this process's part, making one after a fork.
     fn process(&self) -> Arc<Process> {
         let current = self.process.load_full();
-        if current.id == std::process::id() {
+        if current.id == ProcessId::current() {
             return current;
         }
         let fresh = Process::new(&self.settings);

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -9,7 +10,7 @@ use crate::error::{Error, Result};
 
 /// The name of one conversation: non-empty text, any characters.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct MemoryId(Box<str>);
+pub struct MemoryId(Arc<str>);
 
 impl MemoryId {
     /// Checks that `id` is not empty.

@@ -9,7 +9,7 @@
 //! A file imports from rows above it, and from its neighbours in a row:
 //!
 //! ```text
-//! 0  error  reactor  slot  wake
+//! 0  error  process  reactor  slot  wake
 //! 1  keyspace  codec  message  messages  options
 //! 2  layout  script  call
 //! 3  plan  refusal  store (verbs, plans)
@@ -33,6 +33,7 @@ pub mod message;
 pub mod messages;
 pub mod options;
 pub mod plan;
+pub mod process;
 pub mod reactor;
 mod refusal;
 pub mod script;

@@ -41,9 +41,15 @@ struct Span {
 /// An immutable conversation: shared bytes, and one span for each message.
 #[derive(Clone, Default)]
 pub struct Messages {
-    segments: Arc<[Bytes]>,
-    spans: Arc<[Span]>,
+    lines: Arc<Lines>,
     range: Range<usize>,
+}
+
+/// Bytes, and where messages lie in them; slices of a conversation share both.
+#[derive(Default)]
+struct Lines {
+    segments: Vec<Bytes>,
+    spans: Vec<Span>,
     /// Whether spans of one segment follow each other in it, with a newline between two of them.
     adjacent: bool,
 }
@@ -72,7 +78,7 @@ impl Messages {
             }
         }
         let range = skip.min(spans.len())..spans.len();
-        Ok(Self { segments: segments.into(), spans: spans.into(), range, adjacent: true })
+        Ok(Self { lines: Arc::new(Lines { segments, spans, adjacent: true }), range })
     }
 
     /// Takes messages that the codec wrote into one buffer, a newline between two of them.
@@ -86,8 +92,12 @@ impl Messages {
             spans.push(Span::new(0, start, end)?);
             start = end + 1;
         }
-        let range = 0..spans.len();
-        Ok(Self { segments: Arc::new([buffer]), spans: spans.into(), range, adjacent: true })
+        Ok(Self::whole(Lines { segments: vec![buffer], spans, adjacent: true }))
+    }
+
+    fn whole(lines: Lines) -> Self {
+        let range = 0..lines.spans.len();
+        Self { lines: Arc::new(lines), range }
     }
 
     /// Returns how many messages there are.
@@ -117,7 +127,7 @@ impl Messages {
         let start = range.start.min(self.len());
         let end = range.end.clamp(start, self.len());
         let range = self.range.start + start..self.range.start + end;
-        Self { segments: self.segments.clone(), spans: self.spans.clone(), range, ..*self }
+        Self { lines: self.lines.clone(), range }
     }
 
     /// Returns the last `count` messages, or all of them; the bytes are shared.
@@ -129,9 +139,8 @@ impl Messages {
     /// Returns the messages at `indices` in that order; the bytes are shared.
     #[must_use]
     pub fn pick(&self, indices: impl Iterator<Item = usize>) -> Self {
-        let spans: Arc<[Span]> = indices.filter_map(|at| self.spans().get(at).copied()).collect();
-        let range = 0..spans.len();
-        Self { segments: self.segments.clone(), spans, range, adjacent: false }
+        let spans = indices.filter_map(|at| self.spans().get(at).copied()).collect();
+        Self::whole(Lines { segments: self.lines.segments.clone(), spans, adjacent: false })
     }
 
     /// Returns the JSON text of each message.
@@ -189,7 +198,7 @@ impl Messages {
     fn chunk(&self, range: Range<usize>) -> Chunk {
         let messages = range.len();
         let spans = self.spans().get(range).unwrap_or_default();
-        let adjacent = self.adjacent || messages == 1;
+        let adjacent = self.lines.adjacent || messages == 1;
         let text = match (spans.first(), spans.last()) {
             (Some(first), Some(last)) if adjacent && first.segment == last.segment => {
                 let range = first.start as usize..last.end as usize;
@@ -204,11 +213,11 @@ impl Messages {
     }
 
     fn spans(&self) -> &[Span] {
-        self.spans.get(self.range.clone()).unwrap_or_default()
+        self.lines.spans.get(self.range.clone()).unwrap_or_default()
     }
 
     fn segment(&self, span: Span) -> Option<&Bytes> {
-        self.segments.get(span.segment as usize)
+        self.lines.segments.get(span.segment as usize)
     }
 
     fn text(&self, span: Span) -> &[u8] {
@@ -226,13 +235,12 @@ impl fmt::Debug for Messages {
 impl FromIterator<Message> for Messages {
     fn from_iter<I: IntoIterator<Item = Message>>(messages: I) -> Self {
         let segments: Vec<Bytes> = messages.into_iter().map(Message::into_bytes).collect();
-        let spans: Arc<[Span]> = segments
+        let spans = segments
             .iter()
             .enumerate()
             .filter_map(|(number, text)| Span::new(number, 0, text.len()).ok())
             .collect();
-        let range = 0..spans.len();
-        Self { segments: segments.into(), spans, range, adjacent: false }
+        Self::whole(Lines { segments, spans, adjacent: false })
     }
 }
 

@@ -108,12 +108,13 @@ pub(super) fn push_number(out: &mut String, name: &str, mut number: u64) {
     out.push_str(str::from_utf8(digits).unwrap_or_default());
 }
 
-/// What is left of a header line. Read byte by byte: every load reads one.
+/// What is left of a header line. Read byte by byte: every load reads one. Names are arrays, so that
+/// comparing them takes no call.
 struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {
     /// Takes the text between `name` and the next `end`.
-    fn text(&mut self, name: &[u8], end: u8) -> Result<&'a [u8]> {
+    fn text<const N: usize>(&mut self, name: &[u8; N], end: u8) -> Result<&'a [u8]> {
         let value = self.0.strip_prefix(name).ok_or_else(foreign)?;
         let length = value.iter().position(|byte| *byte == end).ok_or_else(foreign)?;
         let (text, rest) = value.split_at_checked(length).ok_or_else(foreign)?;
@@ -122,7 +123,11 @@ impl<'a> Fields<'a> {
     }
 
     /// Takes a number of at most 15 digits: the scripts count in doubles, and refuse longer ones too.
-    fn number<T: TryFrom<u64>>(&mut self, name: &[u8], end: u8) -> Result<T> {
+    #[inline]
+    fn number<T, const N: usize>(&mut self, name: &[u8; N], end: u8) -> Result<T>
+    where
+        T: TryFrom<u64>,
+    {
         let rest = self.0.strip_prefix(name).ok_or_else(foreign)?;
         let mut number = 0;
         for (at, byte) in rest.iter().enumerate() {

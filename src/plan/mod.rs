@@ -5,12 +5,14 @@
 //! never sees a verb.
 
 mod reply;
+mod strings;
 
 use bytes::Bytes;
 
 pub(crate) use self::reply::Replies;
 use self::reply::unexpected;
 pub use self::reply::{Reply, ServerError};
+pub use self::strings::Strings;
 use crate::error::Result;
 use crate::script::{Form, Script};
 use crate::store::Answer;
@@ -52,6 +54,14 @@ impl Command {
                 visit(key);
                 args.iter().for_each(visit);
             }
+        }
+    }
+
+    /// Returns how many arguments are sent, its name among them.
+    pub fn parts(&self) -> usize {
+        match self {
+            Self::Plain(parts) => parts.len(),
+            Self::Script { args, .. } => 4 + args.len(),
         }
     }
 

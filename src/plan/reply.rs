@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::Strings;
 use crate::error::{Error, Result};
 
 /// One reply of a server, RESP2 and RESP3 alike.
@@ -15,6 +16,8 @@ pub enum Reply {
     Text(Bytes),
     /// An array, set, or push; a map as its keys and values in turn.
     Array(Vec<Self>),
+    /// An array of many short strings.
+    Strings(Strings),
     /// An error.
     Error(ServerError),
 }
@@ -87,6 +90,7 @@ impl Reply {
     pub fn array(self) -> Result<Vec<Self>> {
         match self {
             Self::Array(items) => Ok(items),
+            Self::Strings(strings) => Ok(strings.into_replies()),
             other => Err(other.refuse("an array")),
         }
     }
@@ -103,13 +107,24 @@ impl Reply {
             .collect()
     }
 
+    /// Takes an array of short texts.
+    ///
+    /// # Errors
+    /// Any other reply, error replies included.
+    pub fn strings(self) -> Result<Strings> {
+        match self {
+            Self::Strings(strings) => Ok(strings),
+            other => Ok(other.texts()?.iter().map(|text| &**text).collect()),
+        }
+    }
+
     fn refuse(self, wanted: &str) -> Error {
         match self {
             Self::Error(error) => crate::refusal::refused(&error),
             Self::Nil => unexpected(wanted, "nothing"),
             Self::Integer(_) => unexpected(wanted, "an integer"),
             Self::Text(_) => unexpected(wanted, "text"),
-            Self::Array(_) => unexpected(wanted, "an array"),
+            Self::Array(_) | Self::Strings(_) => unexpected(wanted, "an array"),
         }
     }
 }

@@ -17,6 +17,7 @@ use tokio::runtime::{Builder, EnterGuard, Runtime};
 use super::login::LoginSource;
 use super::{error, results};
 use crate::backend::Backend;
+use crate::process::ProcessId;
 use crate::store::{Ask, mended};
 
 thread_local! {
@@ -92,7 +93,7 @@ pub(super) fn tell_notices(py: Python<'_>, backend: &Backend) -> PyResult<()> {
 pub(super) fn runtime() -> PyResult<Arc<ProcessRuntime>> {
     static RUNTIME: ArcSwapOption<ProcessRuntime> = ArcSwapOption::const_empty();
     let current = RUNTIME.load_full();
-    let process = std::process::id();
+    let process = ProcessId::current();
     if let Some(current) = current.as_ref().filter(|current| current.process == process) {
         return Ok(current.clone());
     }
@@ -112,7 +113,10 @@ pub(super) fn runtime() -> PyResult<Arc<ProcessRuntime>> {
     runtime_of(process, RUNTIME.load_full())
 }
 
-fn runtime_of(process: u32, current: Option<Arc<ProcessRuntime>>) -> PyResult<Arc<ProcessRuntime>> {
+fn runtime_of(
+    process: ProcessId,
+    current: Option<Arc<ProcessRuntime>>,
+) -> PyResult<Arc<ProcessRuntime>> {
     current
         .filter(|current| current.process == process)
         .ok_or_else(|| PyRuntimeError::new_err("the process forked while the runtime was starting"))
@@ -121,14 +125,14 @@ fn runtime_of(process: u32, current: Option<Arc<ProcessRuntime>>) -> PyResult<Ar
 /// The runtime of one process.
 #[derive(Debug)]
 pub(super) struct ProcessRuntime {
-    process: u32,
+    process: ProcessId,
     runtime: Runtime,
 }
 
 impl ProcessRuntime {
     /// Returns whether it was made in this process, and not before a fork.
     pub(super) fn is_ours(&self) -> bool {
-        self.process == std::process::id()
+        self.process == ProcessId::current()
     }
 
     /// Has a thread of the runtime run `call`.

@@ -13,6 +13,7 @@ use super::error::exception;
 use crate::client::Client;
 use crate::error::{Error, ErrorKind};
 use crate::options::{Login, Secret};
+use crate::process::ProcessId;
 
 /// Where a client gets its login from. Asked on threads that run Python code only.
 #[derive(Debug)]
@@ -28,13 +29,13 @@ pub(super) struct LoginSource {
 /// by a thread that the child does not have.
 #[derive(Debug)]
 struct Turn {
-    process: u32,
+    process: ProcessId,
     held: Mutex<()>,
 }
 
 impl Turn {
     fn new() -> Arc<Self> {
-        Arc::new(Self { process: std::process::id(), held: Mutex::default() })
+        Arc::new(Self { process: ProcessId::current(), held: Mutex::default() })
     }
 }
 
@@ -89,7 +90,7 @@ impl LoginSource {
 
     fn turn(&self) -> Arc<Turn> {
         let current = self.turn.load_full();
-        if current.process != std::process::id() {
+        if current.process != ProcessId::current() {
             // Several threads of the child may come here at once; the first wins.
             self.turn.compare_and_swap(&current, Turn::new());
         }

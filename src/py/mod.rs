@@ -8,6 +8,7 @@ mod document;
 mod encode;
 mod error;
 mod foreign;
+mod fork;
 mod login;
 mod members;
 mod message;
@@ -54,6 +55,7 @@ mod _core {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        super::fork::watch()?;
         PyMessages::register(module.py())
     }
 }

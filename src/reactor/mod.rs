@@ -27,6 +27,7 @@ use mio::{Events, Interest, Token};
 
 pub(crate) use self::socket::LoopSocket;
 use self::socket::Readiness;
+use crate::process::ProcessId;
 
 /// The longest turn, but for a single step that takes longer: the loop has others to serve.
 const LONGEST_TURN: Duration = Duration::from_millis(2);
@@ -54,7 +55,7 @@ pub type Home = Option<Weak<Reactor>>;
 
 /// The futures and sockets of one event loop.
 pub struct Reactor {
-    process: u32,
+    process: ProcessId,
     poll: Mutex<(mio::Poll, Events)>,
     descriptor: RawFd,
     bell: Arc<Bell>,
@@ -123,7 +124,7 @@ impl Reactor {
         let waker = mio::Waker::new(poll.registry(), BELL)?;
         let bell = Bell { waker, rung: AtomicBool::new(false), turning: AtomicBool::new(false) };
         Ok(Arc::new(Self {
-            process: std::process::id(),
+            process: ProcessId::current(),
             descriptor: poll.as_raw_fd(),
             poll: Mutex::new((poll, Events::with_capacity(EVENTS))),
             bell: Arc::new(bell),
@@ -227,7 +228,7 @@ impl fmt::Debug for Reactor {
 
 impl Drop for Reactor {
     fn drop(&mut self) {
-        if self.process != std::process::id() {
+        if self.process != ProcessId::current() {
             // A forked child has copies of its parent's timers, and not the thread that they are for.
             // Locks may have been held when it forked.
             self.tasks.get_mut().map(std::mem::take).map(std::mem::forget).ok();

@@ -13,11 +13,12 @@ use super::seen::Seen;
 use super::{Answer, Ids};
 use crate::error::{Error, Result};
 use crate::keyspace::Keyspace;
-use crate::plan::{Command, GONE, Once, Plan, Replies, Reply, Request, Route};
+use crate::plan::{Command, GONE, Once, Plan, Replies, Reply, Request, Route, Strings};
 
-/// Keys a server looks at in one step: 1000 is 15 to 40 times faster than Redis' own 10, and still
-/// well under a millisecond of the server's time.
-const KEYS_PER_STEP: Bytes = Bytes::from_static(b"1000");
+/// Keys a server looks at in the first step: 1000 is 15 to 40 times faster than Redis' own 10.
+const FIRST_KEYS: Bytes = Bytes::from_static(b"1000");
+/// And in those that follow, for fewer round trips: still a third of a millisecond of the server's time.
+const MORE_KEYS: Bytes = Bytes::from_static(b"2000");
 /// More keys than a slot has.
 const ALL_KEYS: Bytes = Bytes::from_static(b"1000000000");
 /// With more slots in doubt than this, a primary is walked again instead.
@@ -81,7 +82,7 @@ impl Scan {
         let Some(agenda) = agenda else { return Ok(Ids::default()) };
         agenda.pop();
         let is_gone = |reply: &Reply| matches!(reply, Reply::Error(error) if error.code == GONE);
-        let mut keys = Vec::new();
+        let mut keys: Vec<Strings> = Vec::new();
         match question {
             // A server is not what it was. What it told is true, but where it was is of no use.
             _ if replies.any(is_gone) => *agenda = vec![Question::Begin],
@@ -97,13 +98,13 @@ impl Scan {
                         ownership.add(&label, parts.take()?)?;
                     }
                     let (cursor, found) = cursor_and_keys(parts.take()?)?;
-                    keys.extend(found);
+                    keys.push(found);
                     agenda.extend(follow(label, cursor));
                 }
             }
             Question::Continue { label, .. } => {
                 let (cursor, found) = cursor_and_keys(replies.take()?)?;
-                keys = found;
+                keys.push(found);
                 agenda.extend(follow(label, cursor));
             }
             Question::Check => {
@@ -124,14 +125,13 @@ impl Scan {
             }
             Question::Slots { .. } => {
                 for slot in replies.rest() {
-                    keys.extend(slot.texts()?);
+                    keys.push(slot.strings()?);
                 }
             }
         }
-        let mut ids = Ids::with_capacity(keys.len());
-        for id in keys.iter().filter_map(|key| keyspace.id(key)).filter(|id| seen.insert(id)) {
-            ids.push(id);
-        }
+        let mut ids = Ids::with_capacity(keys.iter().map(Strings::len).sum());
+        let found = keys.iter().flat_map(Strings::iter).filter_map(|key| keyspace.id(key));
+        found.filter(|id| seen.insert(id)).for_each(|id| ids.push(id));
         Ok(ids)
     }
 
@@ -165,26 +165,26 @@ pub(super) fn page(keyspace: &Keyspace, scan: Arc<Scan>) -> Box<dyn Plan> {
 }
 
 fn request(keyspace: &Keyspace, question: &Question, cluster: bool) -> Request {
-    let scan = |cursor: &Bytes| {
+    let scan = |cursor: &Bytes, keys: Bytes| {
         Command::plain([
             Bytes::from_static(b"SCAN"),
             cursor.clone(),
             Bytes::from_static(b"MATCH"),
             keyspace.pattern().into(),
             Bytes::from_static(b"COUNT"),
-            KEYS_PER_STEP,
+            keys,
         ])
     };
     let cluster_command = |name: &'static [u8]| [Bytes::from_static(b"CLUSTER"), name.into()];
     let nodes = || Command::plain(cluster_command(b"NODES"));
     match question {
         Question::Begin => {
-            let first = scan(&Bytes::from_static(b"0"));
+            let first = scan(&Bytes::from_static(b"0"), FIRST_KEYS);
             let commands = cluster.then(nodes).into_iter().chain([first]);
             Request::read(commands).on(Route::EveryPrimary)
         }
         Question::Continue { label, cursor } => {
-            Request::read([scan(cursor)]).on(Route::Server(label.clone()))
+            Request::read([scan(cursor, MORE_KEYS)]).on(Route::Server(label.clone()))
         }
         Question::Check => Request::read([nodes()]).on(Route::EveryPrimary),
         Question::Slots { label, slots } => {
@@ -202,10 +202,10 @@ fn label(reply: Reply) -> Result<String> {
     String::from_utf8(text.into()).map_err(|_| Error::corrupt("a server's label is malformed"))
 }
 
-fn cursor_and_keys(reply: Reply) -> Result<(Bytes, Vec<Bytes>)> {
+fn cursor_and_keys(reply: Reply) -> Result<(Bytes, Strings)> {
     let malformed = || Error::corrupt("the server's answer to SCAN is malformed");
     let [cursor, keys] = <[Reply; 2]>::try_from(reply.array()?).map_err(|_| malformed())?;
-    Ok((cursor.text()?.ok_or_else(malformed)?, keys.texts()?))
+    Ok((cursor.text()?.ok_or_else(malformed)?, keys.strings()?))
 }
 
 #[cfg(test)]

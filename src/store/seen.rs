@@ -6,16 +6,20 @@
 //! became one. So what lies further back than that can be forgotten.
 
 use std::collections::HashSet;
-use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
+
+use foldhash::fast::RandomState;
 
 /// Ids of one generation: as many as fill a table of 2^18 places, which takes 2.3 MiB.
 const GENERATION: usize = 7 << 15;
 
+/// What a listing has room for from the beginning: most never have to make more.
+const FEW: usize = 7 << 10;
+
 /// The ids that were given lately: at least as many as a generation has, at most two of them.
 ///
 /// Kept as hashes of 64 bits, seeded anew for each listing.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Seen {
     young: Hashes,
     old: Hashes,
@@ -45,10 +49,18 @@ impl Hasher for Itself {
     }
 }
 
+impl Default for Seen {
+    fn default() -> Self {
+        let young = Hashes::with_capacity_and_hasher(FEW, BuildHasherDefault::default());
+        let (old, hasher, forgetful) = Default::default();
+        Self { young, old, hasher, forgetful }
+    }
+}
+
 impl Seen {
     /// Takes note of an id; returns whether it is not known to have been given.
     pub(super) fn insert(&mut self, id: &str) -> bool {
-        let hash = self.hasher.hash_one(id);
+        let hash = self.hasher.hash_one(id.as_bytes());
         if self.old.contains(&hash) || !self.young.insert(hash) {
             return false;
         }

@@ -94,6 +94,8 @@ impl fmt::Display for Address {
 /// How long an attempt may go on, and who may end it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
+    /// When the attempt began.
+    pub(super) began: Instant,
     /// When the call has to be over.
     pub(super) deadline: Instant,
     /// The longest silence that is borne.

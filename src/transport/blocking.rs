@@ -52,15 +52,15 @@ pub(crate) fn drive_all(
             calls.close();
             break;
         }
-        let since = Instant::now();
-        let bounds = Bounds { deadline, patience: PATIENCE, interrupt };
+        let began = Instant::now();
+        let bounds = Bounds { began, deadline, patience: PATIENCE, interrupt };
         // It says where one request goes, or why not; by then it is known where the others go.
         if let Err(failure) = find(request, servers, bounds)
             && *failure.error.kind() == ErrorKind::Interrupted
         {
             return Err(failure.error);
         }
-        let shares = calls.begin_round(servers, since);
+        let shares = calls.begin_round(servers, began);
         visit_all(calls, servers, shares, bounds);
         let pause = calls.end_round()?;
         stream::pause(pause, interrupt)
@@ -82,7 +82,8 @@ fn ask(
             return Err(call.fail(&closed(), false, || plan.op_id()));
         }
         call.attempt();
-        let bounds = Bounds { deadline: call.deadline(), patience: PATIENCE, interrupt };
+        let (began, deadline) = (call.began(), call.deadline());
+        let bounds = Bounds { began, deadline, patience: PATIENCE, interrupt };
         let failure = match attempt(plan.request(), servers, call, &mut detour, bounds) {
             Ok(replies) => match transient_failure(plan.request(), &replies) {
                 None => return Ok(replies),
@@ -140,10 +141,9 @@ fn attempt(
 
 /// Says whom to ask, waiting a while for that to be known.
 fn find(request: &Request, servers: &Arc<Servers>, bounds: Bounds) -> Result<Target, Failure> {
-    let since = Instant::now();
-    let until = bounds.deadline.min(since + bounds.patience);
+    let until = bounds.deadline.min(bounds.began + bounds.patience);
     loop {
-        match servers.target(request, since)? {
+        match servers.target(request, bounds.began)? {
             Target::Unknown if Instant::now() < until => {
                 stream::pause(GLANCE, bounds.interrupt).map_err(|_| {
                     let error = Error::new(ErrorKind::Interrupted, "interrupted");
@@ -180,7 +180,7 @@ fn exchange_on(
     bounds: Bounds,
 ) -> Result<Vec<Reply>, Failure> {
     let pool = &server.pool;
-    let mut lease = pool.lease(bounds)?;
+    let mut lease = pool.lease(request.writes, bounds)?;
     let Some(connection) = lease.connection() else { return Ok(Vec::new()) };
     // A new connection has just shown that the server is there: now its silence may mean work.
     let bounds = Bounds { patience: manner.patience(bounds.patience), ..bounds };

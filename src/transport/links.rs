@@ -7,7 +7,6 @@
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Instant;
 
 use redis::aio::MultiplexedConnection;
 use redis::{
@@ -176,11 +175,9 @@ impl Links {
         if let Some(link) = slot.usable() {
             return Ok(link);
         }
-        let began = Instant::now();
-        let until = bounds.deadline.min(began + bounds.patience);
+        let until = bounds.deadline.min(bounds.began + bounds.patience);
         // Boxed: every call would carry the room for it along.
-        let opening =
-            Box::pin(self.opened(slot, began, Bounds { deadline: until, ..bounds }, home));
+        let opening = Box::pin(self.opened(slot, Bounds { deadline: until, ..bounds }, home));
         // Finding out what the silence of a server means takes a moment more.
         let latest = bounds.deadline.min(until + SHORT_PATIENCE);
         let lost = |error: &io::Error| unconnected(&self.address, error);
@@ -189,19 +186,13 @@ impl Links {
     }
 
     /// Opens the connection of a slot, if nobody else does.
-    async fn opened(
-        &self,
-        slot: &Slot,
-        since: Instant,
-        bounds: Bounds,
-        home: &Home,
-    ) -> Result<Link, Failure> {
+    async fn opened(&self, slot: &Slot, bounds: Bounds, home: &Home) -> Result<Link, Failure> {
         let _opening = slot.opening.lock().await;
         if let Some(link) = slot.usable() {
             return Ok(link);
         }
         loop {
-            match self.gate.turn(since) {
+            match self.gate.turn(bounds.began) {
                 Turn::Now => break,
                 Turn::Over(failure) => return Err(failure),
                 Turn::At(next) => sleep_until(next.into()).await,

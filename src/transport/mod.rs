@@ -6,6 +6,7 @@
 
 mod address;
 pub(crate) mod blocking;
+mod bulks;
 mod calls;
 mod confirming;
 mod connection;

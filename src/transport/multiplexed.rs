@@ -105,7 +105,8 @@ async fn visit(servers: &Arc<Servers>, share: Share, deadline: Instant) -> Visit
     let mut visited = Visited { server, outcomes: Vec::with_capacity(windows.len()), unsent: None };
     let server = &visited.server;
     while let Some(Window { request, members, manner, .. }) = windows.pop_front() {
-        let bounds = Bounds { deadline, patience: server.patience(), interrupt: || false };
+        let (began, patience) = (Instant::now(), server.patience());
+        let bounds = Bounds { began, deadline, patience, interrupt: || false };
         let durable = Durable::new(Cow::Owned(request), server, deadline);
         let replies = server.links.exchange(durable.request(), manner, bounds, &None).await;
         servers.note(server, &replies);
@@ -206,8 +207,8 @@ async fn exchange(
     call: &mut Call,
     home: &Home,
 ) -> Result<Vec<Reply>, Failure> {
-    let deadline = call.deadline();
-    let bounds = Bounds { deadline, patience: server.patience(), interrupt: || false };
+    let (began, deadline) = (call.began(), call.deadline());
+    let bounds = Bounds { began, deadline, patience: server.patience(), interrupt: || false };
     let durable = Durable::new(Cow::Borrowed(request), server, deadline);
     let replies = server.links.exchange(durable.request(), call.manner(), bounds, home).await;
     servers.note(server, &replies);

@@ -58,7 +58,8 @@ mod tests {
     use crate::call::Interrupt;
 
     fn bounds(time: Duration, interrupt: Interrupt) -> Bounds {
-        Bounds { deadline: Instant::now() + time, patience: time, interrupt }
+        let began = Instant::now();
+        Bounds { began, deadline: began + time, patience: time, interrupt }
     }
 
     #[test]

@@ -10,10 +10,12 @@ use std::io::{self, Read as _};
 use std::ops::Range;
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 
+use super::bulks::take_short;
 use super::recycled::{LARGE, Recycled};
 use super::source::Source;
-use crate::plan::{Command, Reply, ServerError};
+use crate::plan::{Command, Reply, ServerError, Strings};
 use crate::script::Form;
 
 /// The longest line that is not a bulk string: numbers, statuses and errors.
@@ -22,12 +24,17 @@ pub(super) const MAX_LINE: usize = 64 << 10;
 pub(super) const MAX_BYTES: usize = 512 << 20;
 /// How deep arrays may nest; the deepest reply that is asked for has three levels.
 pub(super) const MAX_DEPTH: u32 = 16;
-/// From how many items on an array's strings share their memory: with fewer, one of them that is kept
-/// would hold on to much more than itself.
+/// From how many items on an array's short strings share their memory: with fewer, one of them that is
+/// kept would hold on to much more than itself.
 const MANY_ITEMS: usize = 64;
+/// A string of fewer bytes is short.
+const SHORT: usize = 1000;
 /// What is reserved on a server's word alone; beyond it, memory grows with what really comes.
 const TRUSTED_BYTES: usize = 1 << 20;
 const TRUSTED_ITEMS: usize = 1 << 10;
+
+/// A line that is no bulk string; nearly all are short.
+type Line = SmallVec<[u8; 32]>;
 
 /// Appends a command as it goes over the wire.
 pub(super) fn pack(out: &mut Vec<u8>, command: &Command, form: Form) {
@@ -41,9 +48,7 @@ pub(super) fn pack_parts(
     form: Form,
     mut put: impl FnMut(&mut Vec<u8>, &Bytes),
 ) {
-    let mut parts = 0;
-    command.for_each_part(form, |_| parts += 1);
-    write_length(out, b'*', parts);
+    write_length(out, b'*', command.parts());
     command.for_each_part(form, |part| {
         write_length(out, b'$', part.len());
         put(out, part);
@@ -51,23 +56,22 @@ pub(super) fn pack_parts(
     });
 }
 
-/// Appends `kind`, a number and the end of the line; `write!` would take several times as long.
+/// Appends `kind`, a number and the end of the line.
 fn write_length(out: &mut Vec<u8>, kind: u8, length: usize) {
-    out.push(kind);
-    let first = out.len();
-    let mut left = length;
-    loop {
-        // A digit always fits.
-        out.push(b'0' + u8::try_from(left % 10).unwrap_or_default());
-        left /= 10;
-        if left == 0 {
-            break;
+    let digit = |unit: usize| b'0' + u8::try_from(length / unit % 10).unwrap_or_default();
+    // What is known to be so long is written in one piece, with no call.
+    match length {
+        0..10 => out.extend_from_slice(&[kind, digit(1), b'\r', b'\n']),
+        10..100 => out.extend_from_slice(&[kind, digit(10), digit(1), b'\r', b'\n']),
+        100..1000 => {
+            out.extend_from_slice(&[kind, digit(100), digit(10), digit(1), b'\r', b'\n']);
+        }
+        _ => {
+            out.push(kind);
+            out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
+            out.extend_from_slice(b"\r\n");
         }
     }
-    if let Some(digits) = out.get_mut(first..) {
-        digits.reverse();
-    }
-    out.extend_from_slice(b"\r\n");
 }
 
 /// Reads one reply; push messages of RESP3 are passed over.
@@ -77,7 +81,7 @@ fn write_length(out: &mut Vec<u8>, kind: u8, length: usize) {
 /// [`io::ErrorKind::InvalidData`] for bytes that are no RESP or go over a bound.
 pub(super) fn read_reply(reader: &mut impl Source) -> io::Result<Reply> {
     let mut budget = MAX_BYTES;
-    let mut line = Vec::with_capacity(32);
+    let mut line = Line::new();
     loop {
         if let Some(reply) = read_value(reader, &mut line, &mut budget, 0)? {
             return Ok(reply);
@@ -90,7 +94,7 @@ pub(super) fn read_reply(reader: &mut impl Source) -> io::Result<Reply> {
 /// Its first line is read into `line`, which all values of a reply share.
 fn read_value(
     reader: &mut impl Source,
-    line: &mut Vec<u8>,
+    line: &mut Line,
     budget: &mut usize,
     depth: u32,
 ) -> io::Result<Option<Reply>> {
@@ -116,18 +120,18 @@ fn read_value(
             Reply::Error(ServerError::parse(&String::from_utf8_lossy(&text)))
         }
         b'*' | b'~' => match length(rest)? {
-            Some(count) => Reply::Array(read_items(reader, line, count, budget, depth)?),
+            Some(count) => read_array(reader, line, count, budget, depth)?,
             None => Reply::Nil,
         },
         b'%' => {
             let pairs = length(rest)?.ok_or_else(malformed)?;
             let count = pairs.checked_mul(2).ok_or_else(malformed)?;
-            Reply::Array(read_items(reader, line, count, budget, depth)?)
+            read_array(reader, line, count, budget, depth)?
         }
         b'>' | b'|' => {
             let count = length(rest)?.ok_or_else(malformed)?;
             let count = if kind == b'|' { count.checked_mul(2) } else { Some(count) };
-            read_items(reader, line, count.ok_or_else(malformed)?, budget, depth)?;
+            read_array(reader, line, count.ok_or_else(malformed)?, budget, depth)?;
             return Ok(None);
         }
         _ => return Err(malformed()),
@@ -135,21 +139,57 @@ fn read_value(
     Ok(Some(reply))
 }
 
-fn read_items(
+/// Reads an array; of many short strings as one piece.
+fn read_array(
     reader: &mut impl Source,
-    line: &mut Vec<u8>,
+    line: &mut Line,
     count: usize,
     budget: &mut usize,
     depth: u32,
+) -> io::Result<Reply> {
+    if count < MANY_ITEMS {
+        let items = Vec::with_capacity(count);
+        return read_items(reader, line, count, budget, depth, items).map(Reply::Array);
+    }
+    if depth >= MAX_DEPTH {
+        return Err(malformed());
+    }
+    let mut strings = Strings::with_capacity(count.min(TRUSTED_ITEMS));
+    while strings.len() < count {
+        let before = strings.len();
+        let taken = take_short(reader, count - before, &mut strings)?;
+        spend(budget, taken + (strings.len() - before) * size_of::<Range<usize>>())?;
+        if taken > 0 {
+            continue;
+        }
+        // It is no short string, or has not come whole.
+        spend(budget, size_of::<Reply>())?;
+        match read_value(reader, line, budget, depth + 1)? {
+            Some(Reply::Text(text)) if text.len() < SHORT => {
+                strings.extend(&text, std::iter::once(0..text.len()));
+            }
+            other => {
+                let items = strings.into_replies().into_iter().chain(other).collect();
+                return read_items(reader, line, count, budget, depth, items).map(Reply::Array);
+            }
+        }
+    }
+    Ok(Reply::Strings(strings))
+}
+
+/// Reads what is missing from `count` items.
+fn read_items(
+    reader: &mut impl Source,
+    line: &mut Line,
+    count: usize,
+    budget: &mut usize,
+    depth: u32,
+    mut items: Vec<Reply>,
 ) -> io::Result<Vec<Reply>> {
     if depth >= MAX_DEPTH {
         return Err(malformed());
     }
-    let mut items = Vec::with_capacity(count.min(TRUSTED_ITEMS));
     while items.len() < count {
-        if count >= MANY_ITEMS && take_buffered_bulks(reader, count, budget, &mut items)? {
-            continue;
-        }
         spend(budget, size_of::<Reply>())?;
         items.extend(read_value(reader, line, budget, depth + 1)?);
     }
@@ -180,46 +220,7 @@ fn read_bulk(reader: &mut impl Source, size: usize, budget: &mut usize) -> io::R
     Ok(bulk)
 }
 
-/// Takes the short bulk strings that come next and have come whole, up to `count` items in all;
-/// returns whether there were any. They share one copy of their bytes: a page of keys is a thousand
-/// of them.
-fn take_buffered_bulks(
-    reader: &mut impl Source,
-    count: usize,
-    budget: &mut usize,
-    items: &mut Vec<Reply>,
-) -> io::Result<bool> {
-    let buffer = match reader.fill_buf() {
-        Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(false),
-        buffer => buffer?,
-    };
-    let mut places = Vec::with_capacity((count - items.len()).min(TRUSTED_ITEMS));
-    let mut end = 0;
-    while items.len() + places.len() < count
-        && let Some(place) = short_bulk(buffer, end)
-    {
-        end = place.end + 2;
-        places.push(place);
-    }
-    spend(budget, end + places.len() * size_of::<Reply>())?;
-    let shared = Bytes::copy_from_slice(buffer.get(..end).unwrap_or_default());
-    reader.consume(end);
-    items.extend(places.iter().map(|place| Reply::Text(shared.slice(place.clone()))));
-    Ok(end > 0)
-}
-
-/// Returns where the text of the bulk string at `start` lies, if it is short and has come whole.
-fn short_bulk(buffer: &[u8], start: usize) -> Option<Range<usize>> {
-    let rest = buffer.get(start..)?.strip_prefix(b"$")?;
-    let digits = rest.iter().take(5).position(|byte| *byte == b'\r')?;
-    let size = usize::try_from(short_number(rest.get(..digits)?)?).ok()?;
-    let text = start + 1 + digits + 2;
-    let whole = rest.get(digits..digits + 2)? == b"\r\n"
-        && buffer.get(text + size..text + size + 2)? == b"\r\n";
-    whole.then_some(text..text + size)
-}
-
-fn read_line(reader: &mut impl Source, line: &mut Vec<u8>) -> io::Result<()> {
+fn read_line(reader: &mut impl Source, line: &mut Line) -> io::Result<()> {
     line.clear();
     loop {
         let buffer = match reader.fill_buf() {

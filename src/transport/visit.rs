@@ -31,7 +31,7 @@ pub(super) fn visit_all(
     let mut visits = Vec::with_capacity(visited.len());
     for (Share { windows, .. }, server) in shares.into_iter().zip(&visited) {
         let bounds = Bounds { patience: server.patience(), ..bounds };
-        match server.pool.lease(bounds) {
+        match server.pool.lease(true, bounds) {
             Ok(lease) => {
                 let (sent, demoted) = Default::default();
                 visits.push(Visit { server, lease, bounds, windows, sent, demoted });

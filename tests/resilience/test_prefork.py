@@ -19,7 +19,7 @@ from tests.servers import RealServer, free_port
 from tests.topologies import Cluster
 
 APPLICATION = """
-import json, os
+import json, os, time
 from redember import RedisBackend
 
 backend = RedisBackend(os.environ["REDEMBER_URL"])
@@ -27,6 +27,7 @@ backend.append("requests", [{"pid": os.getpid(), "at": "import"}])  # open befor
 
 
 def application(environ, start_response):
+    time.sleep(0.01)  # else the first worker may have answered all before the others are there
     result = backend.append("requests", [{"pid": os.getpid(), "at": environ["PATH_INFO"]}])
     start_response("200 OK", [("Content-Type", "application/json")])
     return [json.dumps([os.getpid(), result.count, result.replayed]).encode()]

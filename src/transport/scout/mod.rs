@@ -105,8 +105,8 @@ fn rest(bell: &Wake, socket: Option<&Connection>) {
 }
 
 fn bounds() -> Bounds {
-    let deadline = Instant::now() + ANSWER_TIME;
-    Bounds { deadline, patience: SHORT_PATIENCE, interrupt: || false }
+    let began = Instant::now();
+    Bounds { began, deadline: began + ANSWER_TIME, patience: SHORT_PATIENCE, interrupt: || false }
 }
 
 fn request(commands: &[&[&str]]) -> Request {
