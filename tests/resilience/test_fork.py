@@ -238,3 +238,24 @@ assert backend.count("child") == 41
         own_server.address,
         f"{tmp_path}/memories",
     )
+
+
+def test_a_library_that_forks_by_itself_is_seen(own_server: RealServer) -> None:
+    """No hook of Python's runs then."""
+    run(
+        BEGIN
+        + """
+import ctypes
+
+backend = RedisBackend(address)
+backend.append("m", [{"at": "parent"}])
+child = ctypes.PyDLL(None).fork()
+if child == 0:
+    result = backend.append("m", [{"at": "child"}])
+    os._exit(0 if (result.count, result.replayed) == (2, False) else 1)
+assert os.waitpid(child, 0)[1] == 0
+assert backend.append("m", [{"at": "parent"}]).replayed is False
+assert [message["at"] for message in backend.load("m").to_dicts()] == ["parent", "child", "parent"]
+        """,
+        own_server.address,
+    )
