@@ -80,8 +80,8 @@ impl Backend {
         }
     }
 
-    /// Runs a verb, or a batch of verbs, in a home that the runtime's context surrounds; batches on
-    /// the runtime's own connections, files on its blocking threads.
+    /// Runs a verb, or a batch of verbs, in a home that the runtime's context surrounds; batches, and
+    /// all that is done with files, on its blocking threads.
     ///
     /// # Errors
     /// Whatever ends the call without an answer; see [`ErrorKind`].
@@ -92,16 +92,12 @@ impl Backend {
 
     async fn apply_at(self: Arc<Self>, home: Home, ask: Ask) -> Result<Answer> {
         self.check_open()?;
-        match &self.place {
-            Place::Redis(client, store) => match ask {
-                Ask::One(verb) => client.run_at(&home, store, verb).await,
-                Ask::Many(batch) => {
-                    // Boxed: every call would carry the room for it along.
-                    Box::pin(client.run_all_async(store, batch)).await.map(Answer::Many)
-                }
-            },
-            Place::Memory(_) => self.apply(ask, || false),
-            Place::Files(_) => {
+        match (&self.place, ask) {
+            (Place::Redis(client, store), Ask::One(verb)) => {
+                client.run_at(&home, store, verb).await
+            }
+            (Place::Memory(_), ask) => self.apply(ask, || false),
+            (Place::Files(_), ask) | (Place::Redis(..), ask @ Ask::Many(_)) => {
                 let backend = self.clone();
                 let run = move || backend.apply(ask, || false);
                 tokio::task::spawn_blocking(run).await.unwrap_or_else(|_| Err(ended()))

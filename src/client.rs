@@ -121,24 +121,6 @@ impl Client {
         Ok(calls.into_answers())
     }
 
-    /// Runs a batch of verbs of `store` on the tokio runtime that polls the future.
-    ///
-    /// # Errors
-    /// As for [`run_all`](Self::run_all).
-    pub async fn run_all_async(
-        &self,
-        store: &RedisStore,
-        batch: Batch,
-    ) -> Result<Vec<Result<Answer>>> {
-        let (process, started) = (self.process(), batch.started());
-        let mut calls = Calls::default();
-        for turn in batch.turns() {
-            self.begin_all(&process, store, turn, started, &mut calls);
-            multiplexed::drive_all(&mut calls, &process.servers).await?;
-        }
-        Ok(calls.into_answers())
-    }
-
     /// Begins the calls of one turn of a batch.
     fn begin_all(
         &self,

@@ -1,7 +1,6 @@
 //! Drives plans as futures, on an event loop's thread or on the runtime.
 
 use std::borrow::Cow;
-use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
@@ -12,7 +11,6 @@ use tokio::task::yield_now;
 use tokio::time::{sleep, timeout_at};
 
 use super::address::Bounds;
-use super::calls::{Calls, Members, Outcome, Share, Window};
 use super::durability::Durable;
 use super::server::Server;
 use super::servers::{Servers, Target};
@@ -57,90 +55,6 @@ pub(crate) async fn drive(
         let pause = call.after(&failure, writes, || plan.op_id())?;
         sleep(pause).await;
     }
-}
-
-/// Drives many plans to their ends.
-///
-/// # Errors
-/// As for the blocking transport, whose callers can want out; here they drop the future.
-pub(crate) async fn drive_all(calls: &mut Calls, servers: &Arc<Servers>) -> Result<()> {
-    while let Some((deadline, request)) = calls.waiting() {
-        if servers.is_closed() {
-            calls.close();
-            break;
-        }
-        let since = Instant::now();
-        // It says where one request goes, or why not; by then it is known where the others go.
-        let _ = find(request, servers, deadline).await;
-        let shares = calls.begin_round(servers, since);
-        let visits = shares.into_iter().map(|share| visit(servers, share, deadline));
-        for visited in all(visits).await {
-            let Visited { server, outcomes, unsent } = visited;
-            for (members, outcome) in outcomes {
-                calls.settle(servers, &server, &members, outcome);
-            }
-            if let Some((windows, failure)) = unsent {
-                let failure = Failure { sent: false, ..failure };
-                for window in windows {
-                    calls.failed(&window.members, &failure);
-                }
-            }
-        }
-        sleep(calls.end_round()?).await;
-    }
-    Ok(())
-}
-
-/// What came of the windows for one server.
-struct Visited {
-    server: Arc<Server>,
-    outcomes: Vec<(Members, Outcome)>,
-    /// What was not sent after a failure.
-    unsent: Option<(VecDeque<Window>, Failure)>,
-}
-
-/// Sends the windows for one server, one after the other.
-async fn visit(servers: &Arc<Servers>, share: Share, deadline: Instant) -> Visited {
-    let Share { server, mut windows } = share;
-    let mut visited = Visited { server, outcomes: Vec::with_capacity(windows.len()), unsent: None };
-    let server = &visited.server;
-    while let Some(Window { request, members, manner, .. }) = windows.pop_front() {
-        let (began, patience) = (Instant::now(), server.patience());
-        let bounds = Bounds { began, deadline, patience, interrupt: || false };
-        let durable = Durable::new(Cow::Owned(request), server, deadline);
-        let replies = server.links.exchange(durable.request(), manner, bounds, &None).await;
-        servers.note(server, &replies);
-        let (replies, failure) = match replies {
-            Ok(replies) => (replies, None),
-            Err(failure) => (Vec::new(), Some(failure)),
-        };
-        let outcome = Outcome::new(&durable, server, replies, failure.clone());
-        visited.outcomes.push((members, outcome));
-        if let Some(failure) = failure {
-            visited.unsent = Some((windows, failure));
-            break;
-        }
-    }
-    visited
-}
-
-/// Awaits futures at the same time; returns what came of each, in their order.
-async fn all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
-    let mut awaited: Vec<_> = futures.map(|future| (Box::pin(future), None)).collect();
-    poll_fn(|context| {
-        let mut ready = true;
-        for (future, output) in &mut awaited {
-            if output.is_none() {
-                match future.as_mut().poll(context) {
-                    Poll::Ready(done) => *output = Some(done),
-                    Poll::Pending => ready = false,
-                }
-            }
-        }
-        if ready { Poll::Ready(()) } else { Poll::Pending }
-    })
-    .await;
-    awaited.into_iter().filter_map(|(_, output)| output).collect()
 }
 
 async fn attempt(
