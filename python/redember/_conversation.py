@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import logging
-import uuid
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -12,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
 
-from redember._core import Messages
+from redember._core import Messages, OpIds
 from redember._hooks import Hooks, tell
 from redember._steps import Steps
 from redember.errors import (
@@ -51,13 +50,13 @@ class _Batch:
 
     Attributes:
         turns: What is to be stored.
-        key: Its name.
+        key: Its name, once it was sent; names follow each other in the order of sending.
         was_sent: Whether it may be stored already; from then on it must not change.
         base: How many messages were there before it, for a backend without `append`.
     """
 
     turns: list[Messages]
-    key: str = field(default_factory=lambda: uuid.uuid4().hex)
+    key: str = ""
     was_sent: bool = False
     base: int | None = None
 
@@ -97,6 +96,7 @@ class Conversation:
     failure: Exception | None = None
     _takes_keys: bool | None = None
     _queue: deque[_Batch] = field(default_factory=deque[_Batch])
+    _keys: OpIds = field(default_factory=OpIds)
 
     @property
     def backend(self) -> Any:
@@ -190,6 +190,7 @@ class Conversation:
             if self._takes_keys is None:
                 self._takes_keys = _takes(append, "idempotency_key")
             if self._takes_keys:
+                batch.key = batch.key or self._keys.next_id()
                 try:
                     yield partial(append, memory_id, messages, idempotency_key=batch.key)
                 except (InvalidMessageError, TooLargeError):

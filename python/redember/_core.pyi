@@ -232,6 +232,18 @@ class Listing:
         """Whether an id may have come twice."""
 
 @final
+class OpIds:
+    """Makes idempotency keys for appends that are sent in the order in which their keys were made.
+
+    A memory remembers the last one only, for ten minutes at least, so they cost it next to
+    nothing, where it remembers each of a caller's own keys. A forked child makes others.
+    """
+
+    def __new__(cls) -> OpIds: ...
+    def next_id(self) -> str:
+        """Return the next key."""
+
+@final
 class Batch:
     """A call about many memories on its way."""
 

@@ -13,6 +13,7 @@ mod login;
 mod members;
 mod message;
 mod messages;
+mod op_ids;
 mod port;
 mod refusal;
 mod results;
@@ -39,6 +40,8 @@ mod _core {
     use super::message::PyMessage;
     #[pymodule_export]
     use super::messages::PyMessages;
+    #[pymodule_export]
+    use super::op_ids::PyOpIds;
     #[pymodule_export]
     use super::results::{MemoryInfo, WriteResult};
     #[pymodule_export]

@@ -33,6 +33,16 @@ pub struct Writer {
     known: Mutex<Known>,
 }
 
+/// Returns a random name of 72 bits.
+pub(super) fn random_name() -> Result<String> {
+    let mut random = [0; 9];
+    getrandom::fill(&mut random).map_err(|error| {
+        let message = format!("cannot name this writer: no system randomness ({error})");
+        Error::new(crate::error::ErrorKind::Unavailable, message)
+    })?;
+    Ok(URL_SAFE_NO_PAD.encode(random))
+}
+
 /// Lanes in use.
 #[derive(Debug, Default)]
 struct Lanes {
@@ -60,13 +70,8 @@ impl Writer {
     /// [`ErrorKind::Unavailable`](crate::error::ErrorKind::Unavailable) if the system has no
     /// randomness to give.
     pub fn new() -> Result<Arc<Self>> {
-        let mut random = [0; 9];
-        getrandom::fill(&mut random).map_err(|error| {
-            let message = format!("cannot name this writer: no system randomness ({error})");
-            Error::new(crate::error::ErrorKind::Unavailable, message)
-        })?;
         Ok(Arc::new(Self {
-            name: URL_SAFE_NO_PAD.encode(random),
+            name: random_name()?,
             sequence: AtomicU64::new(1),
             lanes: Mutex::default(),
             known: Mutex::default(),

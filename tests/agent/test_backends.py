@@ -30,6 +30,23 @@ def test_a_conversation_goes_on_in_a_new_agent(make: Maker, backend: Any) -> Non
     assert backend.list() == ["user-alice"]
 
 
+@pytest.mark.only("redis", why="other places have no header")
+def test_a_memory_does_not_remember_every_turn_of_an_agent(make: Maker, backend: Any) -> None:
+    """Every write reads and compares its header: what that costs must not grow with the turns."""
+    turns = 40
+    model = Scripted(*["Yes."] * turns)
+    if make.kind.is_async:
+        agent: Any = AsyncAgent(model).with_long_memory("a").using_backend(backend.native)
+    else:
+        agent = Agent(model).with_long_memory("a").using_backend(backend)
+    for number in range(turns):
+        answer = agent.ask(f"{number}?")
+        if make.kind.is_async:
+            make.runner.run(answer)
+    assert backend.count("a") == 2 * turns
+    assert len(make.raw.lindex(make.key("a"), 0)) < 200
+
+
 def test_a_server_that_is_away_is_an_error_and_not_an_empty_memory() -> None:
     model = Scripted()
     with RedisBackend(f"localhost:{free_port()}").with_timeout(0.2) as backend:
