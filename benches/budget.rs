@@ -13,7 +13,7 @@ use bytes::Bytes;
 use redember::codec::json::write_string;
 use redember::codec::reader::Reader;
 use redember::error::Result;
-use redember::layout::{CHUNK_BYTES, LARGE_CHUNK_BYTES};
+use redember::layout::cut;
 use redember::messages::Messages;
 use redember::store::{Mode, Verb};
 
@@ -90,7 +90,7 @@ fn decode(size: usize) -> Work {
 fn chunks(size: usize) -> Work {
     let messages = conversation(size);
     Box::new(move || {
-        black_box(black_box(&messages).chunks(CHUNK_BYTES..=LARGE_CHUNK_BYTES));
+        black_box(cut(black_box(&messages)));
         Ok(())
     })
 }

@@ -220,13 +220,16 @@ fn check_size(messages: &Messages, limits: Limits) -> Result<()> {
         let message = format!("{what} takes {size} bytes of JSON, the limit is {limit}");
         Err(Error::new(ErrorKind::TooLarge, message))
     };
-    if let Some((index, line)) =
-        messages.lines().enumerate().find(|(_, line)| line.len() > limits.message)
-    {
-        return too_large(format!("messages[{index}]"), line.len(), limits.message);
+    let size = messages.size();
+    // Seldom are all of them together larger than one may be.
+    if size > limits.message {
+        let is_large = |(_, line): &(usize, &[u8])| line.len() > limits.message;
+        if let Some((index, line)) = messages.lines().enumerate().find(is_large) {
+            return too_large(format!("messages[{index}]"), line.len(), limits.message);
+        }
     }
-    if messages.size() > limits.conversation {
-        return too_large("the conversation".into(), messages.size(), limits.conversation);
+    if size > limits.conversation {
+        return too_large("the conversation".into(), size, limits.conversation);
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use super::redis_store::{StoreOptions, command};
 use super::status::{Status, conflict, reused, stale};
 use super::{Answer, Mode, Write, Writer, Written};
 use crate::error::{Error, Result};
-use crate::layout::{Author, CHUNK_BYTES, Header, LARGE_CHUNK_BYTES, Line};
+use crate::layout::{Author, Header, Line, cut};
 use crate::messages::Chunk;
 use crate::plan::{Command, Plan, Reply, Request, Step};
 use crate::script;
@@ -44,7 +44,7 @@ pub(super) fn plan(
         identity,
         if_revision: write.if_revision,
         messages: write.messages.len(),
-        chunks: write.messages.chunks(CHUNK_BYTES..=LARGE_CHUNK_BYTES),
+        chunks: cut(&write.messages),
         next: None,
         stage: if staged { Stage::Staged } else { Stage::Whole },
         request: Request::read([]),
