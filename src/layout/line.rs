@@ -28,6 +28,13 @@ pub struct Author<'a> {
     pub token: &'a str,
 }
 
+impl Author<'_> {
+    /// Returns the birth of a memory that it makes.
+    fn birth(self) -> Box<str> {
+        [self.lane, ":", self.token].concat().into()
+    }
+}
+
 impl Line {
     /// Reads a header line.
     ///
@@ -56,6 +63,18 @@ impl Line {
     /// Returns what it says.
     pub fn header(&self) -> &Header {
         &self.header
+    }
+
+    /// Returns whether it is worth sending along.
+    pub fn is_short(&self) -> bool {
+        self.text.len() <= KNOWN_BYTES
+    }
+
+    /// Returns the line of a memory that was made, and nothing was written to it yet.
+    pub fn empty(author: Author<'_>) -> Bytes {
+        let mut text = String::with_capacity(128);
+        Header { born: author.birth(), ..Header::default() }.write_fields(&mut text);
+        text.into()
     }
 
     /// Returns the line that a save of `chunks` makes of the one that is there, if any is; `None` if
@@ -102,11 +121,11 @@ impl Line {
         change: impl FnOnce(&mut Header),
     ) -> Option<Self> {
         let Author { lane, token } = author;
-        if before.is_some_and(|before| before.text.len() > KNOWN_BYTES) {
+        if before.is_some_and(|before| !before.is_short()) {
             return None;
         }
         let mut header = before.map_or_else(
-            || Header { born: format!("{lane}:{token}").into(), ..Header::default() },
+            || Header { born: author.birth(), ..Header::default() },
             |before| before.header.clone(),
         );
         let (lanes, rest) = before.map_or(("", ""), |before| (before.lanes(), before.rest()));

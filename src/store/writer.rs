@@ -9,7 +9,7 @@
 //! that memory sees a single lane, and its header stays short.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -31,6 +31,8 @@ pub struct Writer {
     sequence: AtomicU64,
     lanes: Mutex<Lanes>,
     known: Mutex<Known>,
+    /// Whether a server has refused a transaction.
+    is_refused: AtomicBool,
 }
 
 /// Lanes in use.
@@ -70,6 +72,7 @@ impl Writer {
             sequence: AtomicU64::new(1),
             lanes: Mutex::default(),
             known: Mutex::default(),
+            is_refused: AtomicBool::new(false),
         }))
     }
 
@@ -80,6 +83,17 @@ impl Writer {
         let number = self.sequence.fetch_add(1, Ordering::Relaxed);
         let name = format!("w{}.{index}", self.name);
         Lane { writer: self.clone(), key: key.clone(), index, name, number, retired: false }
+    }
+
+    /// Returns whether saves may be transactions.
+    pub(super) fn may_send_transactions(&self) -> bool {
+        // Relaxed, here and below: it stands for nothing else.
+        !self.is_refused.load(Ordering::Relaxed)
+    }
+
+    /// Takes note that a server refuses transactions: its commands would be carried out one by one.
+    pub(super) fn send_no_transactions(&self) {
+        self.is_refused.store(true, Ordering::Relaxed);
     }
 
     /// Returns the header of the memory under `key`, as it was seen last.
