@@ -15,6 +15,7 @@ use redember::codec::reader::Reader;
 use redember::error::Result;
 use redember::layout::cut;
 use redember::messages::Messages;
+use redember::plan::Reply;
 use redember::store::{Mode, Verb};
 
 use data::{SIZES, conversation, message, text};
@@ -50,6 +51,7 @@ fn workloads(sizes: &[usize]) -> Result<Vec<(String, Work)>> {
         add("chunks", chunks(size));
         add("plan_save", plan(Mode::Save, size)?);
         add("plan_append", plan(Mode::Append, size)?);
+        add("known_save", known_save(size)?);
         add("reply_load", reply(size)?);
     }
     Ok(workloads)
@@ -101,6 +103,19 @@ fn plan(mode: Mode, size: usize) -> Result<Work> {
     Ok(Box::new(move || {
         let plan = store.plan(Verb::Write(black_box(write.clone())), &writer)?;
         black_box(plan.request());
+        Ok(())
+    }))
+}
+
+/// A save of a memory whose header is known, from its plan to its end.
+fn known_save(size: usize) -> Result<Work> {
+    let Rig { store, writer, id } = rig()?;
+    let write = write(&id, Mode::Save, conversation(size));
+    Ok(Box::new(move || {
+        let mut plan = store.plan(Verb::Write(black_box(write.clone())), &writer)?;
+        black_box(plan.request());
+        let committed = Reply::Array(vec![Reply::Integer(0)]);
+        black_box(plan.advance(vec![Reply::Nil, committed])?);
         Ok(())
     }))
 }

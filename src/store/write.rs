@@ -8,9 +8,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::identity::Identity;
-use super::redis_store::{StoreOptions, command};
 use super::status::{Status, conflict, reused, stale};
 use super::{Answer, Mode, Write, Writer, Written};
+use crate::decimal::{decimal, from_the_end};
 use crate::error::{Error, Result};
 use crate::layout::{Author, Header, Line, cut};
 use crate::messages::Chunk;
@@ -27,7 +27,7 @@ const FEW_CHUNKS: usize = 1000;
 
 /// Returns the plan of a save or an append; it sends saves as `transactions`, if it may.
 pub(super) fn plan(
-    options: &StoreOptions,
+    ttl: Bytes,
     key: Bytes,
     write: &Write,
     writer: &Arc<Writer>,
@@ -44,8 +44,7 @@ pub(super) fn plan(
         && transactions
         && writer.may_send_transactions();
     let mut plan = WritePlan {
-        ttl: options.ttl_argument(),
-        token: identity.token(),
+        ttl,
         writer: writer.clone(),
         key,
         mode: write.mode,
@@ -81,7 +80,6 @@ struct WritePlan {
     mode: Mode,
     writer: Arc<Writer>,
     identity: Identity,
-    token: String,
     if_revision: Option<u64>,
     /// Whether there need be no memory yet.
     may_be_first: bool,
@@ -98,7 +96,7 @@ struct WritePlan {
 
 impl WritePlan {
     fn author(&self) -> Author<'_> {
-        Author { lane: self.identity.lane(), token: &self.token }
+        Author { lane: self.identity.lane(), token: self.identity.token() }
     }
 
     fn next_line(&self) -> Option<Line> {
@@ -125,14 +123,17 @@ impl WritePlan {
     /// Returns the transaction that pushes the next header and the chunks behind what is there, and
     /// commits them.
     fn staged(&self, next: &Line) -> Request {
-        let word = |word: &'static str| Command::plain([Bytes::from_static(word.as_bytes())]);
-        let begins = self.known.is_none() && self.may_be_first;
-        let begin =
-            begins.then(|| self.run(&script::COMMIT, vec![self.ttl.clone(), self.expected()]));
-        let chunks = self.chunks.iter().map(|chunk| chunk.text.clone());
-        let push = command("RPUSHX", &self.key, [next.text().clone()].into_iter().chain(chunks));
-        let commands = [word("MULTI")].into_iter().chain(begin);
-        Request::write(commands.chain([push, self.commit(next), word("EXEC")]))
+        let word = |word: &'static str| Command::Plain(vec![Bytes::from_static(word.as_bytes())]);
+        let mut push = Vec::with_capacity(3 + self.chunks.len());
+        push.extend([Bytes::from_static(b"RPUSHX"), self.key.clone(), next.text().clone()]);
+        push.extend(self.chunks.iter().map(|chunk| chunk.text.clone()));
+        let mut commands = Vec::with_capacity(5);
+        commands.push(word("MULTI"));
+        if self.may_be_begun() {
+            commands.push(self.run(&script::COMMIT, vec![self.ttl.clone(), self.expected()]));
+        }
+        commands.extend([Command::Plain(push), self.commit(next), word("EXEC")]);
+        Request { commands, ..Request::write([]) }
     }
 
     /// Returns whether a memory is to be made where there is none.
@@ -156,7 +157,7 @@ impl WritePlan {
     /// Returns the arguments that scripts take which get the messages, too.
     fn arguments(&self) -> Vec<Bytes> {
         let in_last = self.chunks.last().map_or(0, |chunk| chunk.messages);
-        let numbers = [self.messages, in_last].map(|number| Bytes::from(number.to_string()));
+        let numbers = [self.messages, in_last].map(decimal);
         let mut args = self.identity.arguments(&self.ttl, self.if_revision);
         args.extend(numbers);
         args
@@ -172,7 +173,7 @@ impl WritePlan {
             Some(next) => {
                 let known = self.known.as_ref().map(|known| known.text().clone());
                 let length = next.header().chunks + 1;
-                [known.unwrap_or_default(), next.text().clone(), length.to_string().into()]
+                [known.unwrap_or_default(), next.text().clone(), decimal(length)]
             }
             None => [Bytes::new(), Bytes::new(), Bytes::from_static(b"0")],
         });
@@ -182,8 +183,8 @@ impl WritePlan {
 
     fn commit(&self, next: &Line) -> Command {
         let mut args = self.identity.arguments(&self.ttl, self.if_revision);
-        let place = format!("-{}", self.chunks.len() + 1);
-        args.extend([self.expected(), next.text().clone(), place.into()]);
+        let place = from_the_end(self.chunks.len() + 1);
+        args.extend([self.expected(), next.text().clone(), place]);
         self.run(&script::COMMIT, args)
     }
 
