@@ -113,9 +113,11 @@ fn known_save(size: usize) -> Result<Work> {
     let write = write(&id, Mode::Save, conversation(size));
     Ok(Box::new(move || {
         let mut plan = store.plan(Verb::Write(black_box(write.clone())), &writer)?;
-        black_box(plan.request());
-        let committed = Reply::Array(vec![Reply::Integer(0)]);
-        black_box(plan.advance(vec![Reply::Nil, committed])?);
+        let replies = match plan.request().commands.len() {
+            1 => vec![Reply::Integer(0)],
+            _ => vec![Reply::Nil, Reply::Array(vec![Reply::Integer(0)])],
+        };
+        black_box(plan.advance(replies)?);
         Ok(())
     }))
 }
