@@ -13,8 +13,9 @@ use bytes::Bytes;
 use redember::codec::json::write_string;
 use redember::codec::reader::Reader;
 use redember::error::Result;
-use redember::layout::{CHUNK_BYTES, LARGE_CHUNK_BYTES};
+use redember::layout::cut;
 use redember::messages::Messages;
+use redember::plan::Reply;
 use redember::store::{Mode, Verb};
 
 use data::{SIZES, conversation, message, text};
@@ -50,6 +51,7 @@ fn workloads(sizes: &[usize]) -> Result<Vec<(String, Work)>> {
         add("chunks", chunks(size));
         add("plan_save", plan(Mode::Save, size)?);
         add("plan_append", plan(Mode::Append, size)?);
+        add("known_save", known_save(size)?);
         add("reply_load", reply(size)?);
     }
     Ok(workloads)
@@ -90,7 +92,7 @@ fn decode(size: usize) -> Work {
 fn chunks(size: usize) -> Work {
     let messages = conversation(size);
     Box::new(move || {
-        black_box(black_box(&messages).chunks(CHUNK_BYTES..=LARGE_CHUNK_BYTES));
+        black_box(cut(black_box(&messages)));
         Ok(())
     })
 }
@@ -101,6 +103,21 @@ fn plan(mode: Mode, size: usize) -> Result<Work> {
     Ok(Box::new(move || {
         let plan = store.plan(Verb::Write(black_box(write.clone())), &writer)?;
         black_box(plan.request());
+        Ok(())
+    }))
+}
+
+/// A save of a memory whose header is known, from its plan to its end.
+fn known_save(size: usize) -> Result<Work> {
+    let Rig { store, writer, id } = rig()?;
+    let write = write(&id, Mode::Save, conversation(size));
+    Ok(Box::new(move || {
+        let mut plan = store.plan(Verb::Write(black_box(write.clone())), &writer)?;
+        let replies = match plan.request().commands.len() {
+            1 => vec![Reply::Integer(0)],
+            _ => vec![Reply::Nil, Reply::Array(vec![Reply::Integer(0)])],
+        };
+        black_box(plan.advance(replies)?);
         Ok(())
     }))
 }

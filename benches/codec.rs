@@ -10,7 +10,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use redember::codec::json::write_string;
 use redember::codec::reader::Reader;
 use redember::keyspace::{Keyspace, MemoryId};
-use redember::layout::{CHUNK_BYTES, LARGE_CHUNK_BYTES};
+use redember::layout::cut;
 use redember::messages::Messages;
 
 use data::{SIZES, conversation, message, text};
@@ -65,7 +65,7 @@ fn codec(criterion: &mut Criterion) {
     for size in SIZES {
         let messages = Messages::from_lines(vec![lines(size)], 0).unwrap_or_default();
         group.bench_function(BenchmarkId::from_parameter(size), |bencher| {
-            bencher.iter(|| black_box(&messages).chunks(CHUNK_BYTES..=LARGE_CHUNK_BYTES));
+            bencher.iter(|| cut(black_box(&messages)));
         });
     }
     group.finish();

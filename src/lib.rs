@@ -9,7 +9,7 @@
 //! A file imports from rows above it, and from its neighbours in a row:
 //!
 //! ```text
-//! 0  error  process  reactor  slot  wake
+//! 0  decimal  error  process  reactor  slot  wake
 //! 1  keyspace  codec  message  messages  options
 //! 2  layout  script  call
 //! 3  plan  refusal  store (verbs, plans)
@@ -23,6 +23,7 @@ pub mod backend;
 pub mod call;
 pub mod client;
 pub mod codec;
+mod decimal;
 pub mod error;
 pub mod exchange;
 pub mod file;

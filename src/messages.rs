@@ -4,7 +4,7 @@
 //! store and a list of spans over them.
 
 use std::fmt;
-use std::ops::{Range, RangeInclusive};
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -112,7 +112,7 @@ impl Messages {
 
     /// Returns how many bytes of JSON the messages hold, separators left out.
     pub fn size(&self) -> usize {
-        self.spans().iter().map(Span::len).sum()
+        self.bytes(0..self.len()) - self.len()
     }
 
     /// Returns the message at `index`.
@@ -162,40 +162,46 @@ impl Messages {
         json
     }
 
-    /// Cuts the messages into chunks: whole messages, a newline between two of them.
-    ///
-    /// A chunk ends at the first message that makes it as large as half of what is left, within
-    /// `sizes`; a message of the smaller size or more stands alone. So many bytes take few chunks,
-    /// and the last ones are small. Lines that lie together are shared, not copied.
-    pub fn chunks(&self, sizes: RangeInclusive<usize>) -> Vec<Chunk> {
-        let (&smallest, &largest) = (sizes.start(), sizes.end());
-        let mut chunks = Vec::new();
-        let mut left = self.size() + self.len();
+    /// Returns the messages in pieces of at most so many bytes, or of one message.
+    pub fn pieces(&self, bytes: usize) -> impl Iterator<Item = Chunk> {
         let mut first = 0;
-        let mut size = 0;
-        let enough = |left: usize| (left / 2).max(smallest).min(largest);
-        let mut due = enough(left);
-        for (index, span) in self.spans().iter().enumerate() {
-            let length = span.len();
-            let alone = length >= smallest;
-            if alone && index > first {
-                chunks.push(self.chunk(first..index));
-                (first, left, size) = (index, left - size, 0);
-            }
-            size += length + 1;
-            if alone || size >= due {
-                chunks.push(self.chunk(first..index + 1));
-                (first, left, size) = (index + 1, left - size, 0);
-                due = enough(left);
-            }
-        }
-        if first < self.len() {
-            chunks.push(self.chunk(first..self.len()));
-        }
-        chunks
+        std::iter::from_fn(move || {
+            let range = first..(first + self.fitting(first, bytes).max(1)).min(self.len());
+            first = range.end;
+            (!range.is_empty()).then(|| self.chunk(range))
+        })
     }
 
-    fn chunk(&self, range: Range<usize>) -> Chunk {
+    /// Returns how many bytes the messages in `range` take, one separator each.
+    pub(crate) fn bytes(&self, range: Range<usize>) -> usize {
+        let spans = self.spans().get(range).unwrap_or_default();
+        match (spans.first(), spans.last()) {
+            (Some(first), Some(last)) if self.is_one_run() => (last.end - first.start) as usize + 1,
+            _ => spans.iter().map(|span| span.len() + 1).sum(),
+        }
+    }
+
+    /// Returns how many messages from `first` on take at most so many bytes, one separator each.
+    pub(crate) fn fitting(&self, first: usize, bytes: usize) -> usize {
+        let spans = self.spans().get(first..).unwrap_or_default();
+        let mut left = bytes;
+        match spans.first() {
+            Some(head) if self.is_one_run() => spans.partition_point(|span| {
+                (span.end - head.start) as usize <= bytes.saturating_sub(1)
+            }),
+            _ => spans.iter().take_while(|span| takes(&mut left, span)).count(),
+        }
+    }
+
+    /// Returns how many of the last messages take at most so many bytes, one separator each.
+    pub(crate) fn fitting_last(&self, bytes: usize) -> usize {
+        let mut left = bytes;
+        self.spans().iter().rev().take_while(|span| takes(&mut left, span)).count()
+    }
+
+    /// Returns the messages in `range` as they are stored together. Lines that lie together are
+    /// shared, not copied.
+    pub(crate) fn chunk(&self, range: Range<usize>) -> Chunk {
         let messages = range.len();
         let spans = self.spans().get(range).unwrap_or_default();
         let adjacent = self.lines.adjacent || messages == 1;
@@ -210,6 +216,11 @@ impl Messages {
             }
         };
         Chunk { text, messages }
+    }
+
+    /// Returns whether all of them lie together, so that sizes are differences.
+    fn is_one_run(&self) -> bool {
+        self.lines.adjacent && self.lines.segments.len() == 1
     }
 
     fn spans(&self) -> &[Span] {
@@ -271,6 +282,13 @@ impl Span {
     }
 }
 
+/// Takes what a message needs of the bytes that are `left`; returns whether they were enough.
+fn takes(left: &mut usize, span: &Span) -> bool {
+    let rest = left.checked_sub(span.len() + 1);
+    *left = rest.unwrap_or_default();
+    rest.is_some()
+}
+
 fn not_an_object(index: usize) -> Error {
     Error::new(
         ErrorKind::Corrupt { index: Some(index) },
@@ -314,43 +332,45 @@ mod tests {
     }
 
     #[test]
-    fn chunks_hold_whole_messages_and_large_ones_stand_alone() {
+    fn pieces_hold_whole_messages_and_one_at_least() {
         let large = format!("{{\"x\":\"{}\"}}", "y".repeat(40));
         let all = messages(&["{\"a\":1}", "{\"a\":2}", &large, "{\"a\":3}", "{\"a\":4}"]);
-        let chunks = all.chunks(32..=32);
-        let counts: Vec<usize> = chunks.iter().map(|chunk| chunk.messages).collect();
+        let counts: Vec<usize> = all.pieces(16).map(|piece| piece.messages).collect();
         assert_eq!(counts, [2, 1, 2]);
-        let segments = chunks.into_iter().map(|chunk| chunk.text).collect();
-        assert_eq!(texts(&Messages::from_lines(segments, 0).unwrap()), texts(&all));
+        assert_eq!(Messages::default().pieces(16).count(), 0);
     }
 
     #[test]
-    fn each_chunk_takes_half_of_what_is_left() {
-        let all = messages(&["{\"a\":1}"; 100]);
-        let sizes = |sizes| -> Vec<usize> {
-            all.chunks(sizes).iter().map(|chunk| chunk.messages).collect()
-        };
-        assert_eq!(sizes(80..=240), [30, 30, 20, 10, 10]);
-        assert_eq!(sizes(80..=80), [10; 10]);
+    fn sizes_are_the_same_however_messages_lie() {
+        let all = messages(&["{\"a\":1}", "{\"bb\":22}", "{}", "{\"a\":3}"]);
+        for same in [all.clone(), all.pick(0..4), all.slice(0..4)] {
+            assert_eq!((same.size(), same.bytes(1..3), same.bytes(2..2)), (25, 13, 0));
+            let fitting: Vec<usize> =
+                [0, 9, 10, 12, 13, 99].map(|size| same.fitting(1, size)).into();
+            assert_eq!(fitting, [0, 0, 1, 1, 2, 3]);
+            let last: Vec<usize> = [0, 7, 8, 10, 11, 99].map(|size| same.fitting_last(size)).into();
+            assert_eq!(last, [0, 0, 1, 1, 2, 4]);
+            assert_eq!(same.fitting(4, 99), 0);
+        }
     }
 
     #[test]
-    fn chunks_of_a_part_and_across_segments_hold_what_it_holds() {
+    fn pieces_of_a_part_and_across_segments_hold_what_it_holds() {
         let segments = vec!["{\"a\":0}\n{\"a\":1}".into(), "{\"a\":2}\n{\"a\":3}".into()];
         let all = Messages::from_lines(segments, 0).unwrap();
         for part in [all.slice(0..4), all.slice(1..3), all.slice(2..4), all.pick(1..4)] {
             for size in [8, 16, 64] {
-                let chunks = part.chunks(size..=size).into_iter().map(|chunk| chunk.text);
-                let again = Messages::from_lines(chunks.collect(), 0).unwrap();
+                let pieces = part.pieces(size).map(|piece| piece.text);
+                let again = Messages::from_lines(pieces.collect(), 0).unwrap();
                 assert_eq!(texts(&again), texts(&part), "{size}");
             }
         }
     }
 
     #[test]
-    fn picked_messages_are_copied_into_chunks() {
+    fn picked_messages_are_copied_into_pieces() {
         let all = messages(&["{\"a\":0}", "{\"a\":1}", "{\"a\":2}"]);
         let picked = all.pick([2, 0].into_iter());
-        assert_eq!(picked.chunks(32..=32)[0].text, "{\"a\":2}\n{\"a\":0}");
+        assert_eq!(picked.pieces(32).next().unwrap().text, "{\"a\":2}\n{\"a\":0}");
     }
 }

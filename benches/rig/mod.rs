@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use redember::error::Result;
 use redember::keyspace::{Keyspace, MemoryId};
-use redember::layout::{CHUNK_BYTES, LARGE_CHUNK_BYTES, Layout};
+use redember::layout::{Layout, cut};
 use redember::messages::{Limits, Messages};
 use redember::plan::Reply;
 use redember::store::{Mode, RedisStore, StoreOptions, Ttl, Write, Writer};
@@ -31,7 +31,7 @@ pub(crate) fn rig() -> Result<Rig> {
 
 /// Returns what a server answers to a load of `messages`.
 pub(crate) fn stored(messages: &Messages) -> Reply {
-    let chunks = messages.chunks(CHUNK_BYTES..=LARGE_CHUNK_BYTES);
+    let chunks = cut(messages);
     let header = format!(
         "redember:1 rev=1 count={count} total={count} skip=0 bytes={} chunks={} open=0/0/0 born=w.0:1 lanes=",
         messages.size() + messages.len(),

@@ -137,7 +137,7 @@ pub(super) fn write_body(
         length += bytes.len() as u64;
         out.write_all(bytes)
     };
-    for piece in messages.chunks(PIECE_BYTES..=PIECE_BYTES) {
+    for piece in messages.pieces(PIECE_BYTES) {
         put(&piece.text)?;
         put(b"\n")?;
     }

@@ -3,6 +3,8 @@
 //! Who knows the header can make the next one, so that a script has only to compare and to store:
 //! what scripts do with text is slow, and a server runs one at a time.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::header::{Header, push_number};
@@ -26,6 +28,13 @@ pub struct Author<'a> {
     pub lane: &'a str,
     /// Its number in the lane.
     pub token: &'a str,
+}
+
+impl Author<'_> {
+    /// Returns the birth of a memory that it makes.
+    fn birth(self) -> Arc<str> {
+        [self.lane, ":", self.token].concat().into()
+    }
 }
 
 impl Line {
@@ -56,6 +65,18 @@ impl Line {
     /// Returns what it says.
     pub fn header(&self) -> &Header {
         &self.header
+    }
+
+    /// Returns whether it is worth sending along.
+    pub fn is_short(&self) -> bool {
+        self.text.len() <= KNOWN_BYTES
+    }
+
+    /// Returns the line of a memory that was made, and nothing was written to it yet.
+    pub fn empty(author: Author<'_>) -> Bytes {
+        let mut text = Vec::with_capacity(128);
+        Header { born: author.birth(), ..Header::default() }.write_fields(&mut text);
+        text.into()
     }
 
     /// Returns the line that a save of `chunks` makes of the one that is there, if any is; `None` if
@@ -102,45 +123,44 @@ impl Line {
         change: impl FnOnce(&mut Header),
     ) -> Option<Self> {
         let Author { lane, token } = author;
-        if before.is_some_and(|before| before.text.len() > KNOWN_BYTES) {
+        if before.is_some_and(|before| !before.is_short()) {
             return None;
         }
         let mut header = before.map_or_else(
-            || Header { born: format!("{lane}:{token}").into(), ..Header::default() },
+            || Header { born: author.birth(), ..Header::default() },
             |before| before.header.clone(),
         );
         let (lanes, rest) = before.map_or(("", ""), |before| (before.lanes(), before.rest()));
-        let (left, right) = match before.and_then(|before| before.entry(lane)) {
-            Some((left, _, right)) => (left, right),
+        let (left, right) = match before.and_then(|before| before.around(lane)) {
+            Some(around) => around,
             None => (lanes, ""),
         };
         change(&mut header);
         header.revision += 1;
-        let mut text = String::with_capacity(160 + lanes.len() + rest.len());
+        let mut text = Vec::with_capacity(160 + lanes.len() + rest.len());
         header.write_fields(&mut text);
         let start = text.len();
         for part in [left, right, ";", lane, ":", token] {
-            text.push_str(part);
+            text.extend_from_slice(part.as_bytes());
         }
         push_number(&mut text, ":", header.revision);
         push_number(&mut text, ":", header.count as u64);
         let lanes = (start, text.len());
-        text.push_str(rest);
+        text.extend_from_slice(rest.as_bytes());
         Some(Self { text: text.into(), header, lanes })
     }
 
-    /// Returns the lanes before that of this name, its last number, and the lanes after it.
-    fn entry(&self, lane: &str) -> Option<(&str, &str, &str)> {
+    /// Returns the lanes before that of this name, and those after it.
+    fn around(&self, lane: &str) -> Option<(&str, &str)> {
         let lanes = self.lanes();
-        let named = |(at, _): &(usize, &str)| {
-            let entry = lanes.get(at + 1..).and_then(|entry| entry.strip_prefix(lane));
-            entry.is_some_and(|entry| entry.starts_with(':'))
-        };
-        let (at, _) = lanes.match_indices(';').find(named)?;
-        let (left, entry) = lanes.split_at_checked(at)?;
-        let end = entry.get(1..)?.find(';').map_or(entry.len(), |end| end + 1);
-        let (entry, right) = entry.split_at_checked(end)?;
-        Some((left, entry.split(':').nth(1)?, right))
+        let rest_of = |at: usize| lanes.get(at + 1..)?.strip_prefix(lane)?.strip_prefix(':');
+        // As long as nobody else writes there is one.
+        let (at, rest) = rest_of(0).map(|rest| (0, rest)).or_else(|| {
+            let mut places = memchr::memchr_iter(b';', lanes.as_bytes());
+            places.find_map(|at| Some((at, rest_of(at)?)))
+        })?;
+        let after = memchr::memchr(b';', rest.as_bytes()).unwrap_or(rest.len());
+        Some((lanes.get(..at)?, rest.get(after..)?))
     }
 
     fn lanes(&self) -> &str {

@@ -3,12 +3,14 @@
 //! `log` is one LIST: a header line, then chunks of JSON lines. `document` is one STRING, a JSON
 //! array. See `docs/storage-format.md`.
 
+mod cut;
 pub mod document;
 mod header;
 mod line;
 
 use bytes::Bytes;
 
+pub use cut::cut;
 pub use header::{Header, Open};
 pub use line::{Author, Line};
 
@@ -44,8 +46,7 @@ impl Layout {
     }
 }
 
-/// The smallest chunk that a save writes before the last, and the size up to which small ones are
-/// folded.
+/// The size up to which small chunks gather in the open run and are folded.
 ///
 /// Short enough for the scripts: Lua hashes every byte of a string that it makes, about 1 µs a KiB,
 /// so a fold and the reading of a tail cost by the byte. With the message that fills it and what
@@ -55,10 +56,6 @@ pub const CHUNK_BYTES: usize = 15 << 9;
 pub const FOLD_CHUNKS: usize = 32;
 /// The longest header that a writer keeps: a longer one is slower to send along than to take apart.
 pub const KNOWN_BYTES: usize = 512;
-/// The largest chunk that a save writes, but for a message that is larger: a server takes in a few of
-/// these at less cost than many small ones.
-pub const LARGE_CHUNK_BYTES: usize = 64 << 10;
-
 /// Reads the elements of a whole `log` memory: the header, then every chunk.
 ///
 /// # Errors

@@ -77,9 +77,11 @@ pub static SAVE: LazyLock<Script> = LazyLock::new(|| {
     let (known, save) = (include_str!("save_known.lua"), include_str!("save.lua"));
     Script::new(&[SIZES, LINE, KNOWN, known, KNOWN_CLOSE, OPEN, save, CLOSE])
 });
-/// Replaces all messages by chunks that were pushed just before.
-pub static COMMIT: LazyLock<Script> =
-    LazyLock::new(|| Script::new(&[SIZES, LINE, OPEN, include_str!("commit.lua"), CLOSE]));
+/// Replaces all messages by chunks that were pushed just before, or makes an empty memory to push to.
+pub static COMMIT: LazyLock<Script> = LazyLock::new(|| {
+    let (known, commit) = (include_str!("commit_known.lua"), include_str!("commit.lua"));
+    Script::new(&[LINE, known, KNOWN_CLOSE, OPEN, commit, CLOSE])
+});
 /// Takes the last message away.
 pub static POP: LazyLock<Script> =
     LazyLock::new(|| Script::new(&[LINE, OPEN, include_str!("pop.lua"), CLOSE]));

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 
 use super::{Key, Lane, Write, Writer};
+use crate::decimal::decimal;
 
 /// Seconds for which a server remembers the last write of a lane.
 const LANE_SECONDS: &str = "600";
@@ -19,7 +20,7 @@ pub(super) enum Identity {
     /// A lane of this process, held until the write is over.
     Own(Lane),
     /// A name that the caller gave, or the lane of an earlier write that is being repeated.
-    Given { lane: String, token: String, seconds: &'static str },
+    Given { lane: Bytes, token: Bytes, seconds: &'static str },
 }
 
 impl Identity {
@@ -27,12 +28,14 @@ impl Identity {
     pub(super) fn of(write: &Write, key: &Bytes, writer: &Arc<Writer>) -> Self {
         if let Some((lane, token)) = write.idempotency_key.as_deref().and_then(split_op_id) {
             let seconds = if lane.starts_with('i') { KEY_SECONDS } else { LANE_SECONDS };
-            return Self::Given { lane: lane.into(), token: token.into(), seconds };
+            let [lane, token] = [lane, token].map(|text| Bytes::copy_from_slice(text.as_bytes()));
+            return Self::Given { lane, token, seconds };
         }
         match Key::of(write) {
             None => Self::Own(writer.lane(key)),
             Some(Key { name, content }) => {
-                Self::Given { lane: format!("i{name}"), token: content, seconds: KEY_SECONDS }
+                let lane = format!("i{name}").into();
+                Self::Given { lane, token: content.into(), seconds: KEY_SECONDS }
             }
         }
     }
@@ -43,16 +46,17 @@ impl Identity {
     }
 
     pub(super) fn lane(&self) -> &str {
-        match self {
-            Self::Own(lane) => lane.name(),
-            Self::Given { lane, .. } => lane,
-        }
+        text(self.names().0)
     }
 
-    pub(super) fn token(&self) -> String {
+    pub(super) fn token(&self) -> &str {
+        text(self.names().1)
+    }
+
+    fn names(&self) -> (&Bytes, &Bytes) {
         match self {
-            Self::Own(lane) => lane.number().to_string(),
-            Self::Given { token, .. } => token.clone(),
+            Self::Own(lane) => lane.names(),
+            Self::Given { lane, token, .. } => (lane, token),
         }
     }
 
@@ -74,14 +78,18 @@ impl Identity {
 
     /// Returns the first five arguments of every script that writes.
     pub(super) fn arguments(&self, ttl: &Bytes, if_revision: Option<u64>) -> Vec<Bytes> {
-        vec![
-            ttl.clone(),
-            self.lane().to_owned().into(),
-            self.token().into(),
-            Bytes::from_static(self.seconds().as_bytes()),
-            if_revision.map_or(Bytes::from_static(b"-1"), |revision| revision.to_string().into()),
-        ]
+        let (lane, token) = self.names();
+        let seconds = Bytes::from_static(self.seconds().as_bytes());
+        let revision = if_revision.map_or(Bytes::from_static(b"-1"), decimal);
+        let mut arguments = Vec::with_capacity(12); // room for those that follow
+        arguments.extend([ttl.clone(), lane.clone(), token.clone(), seconds, revision]);
+        arguments
     }
+}
+
+/// Returns a name as the text that it is.
+fn text(name: &Bytes) -> &str {
+    std::str::from_utf8(name).unwrap_or_default()
 }
 
 /// Splits an operation id of an earlier write: `w<name>.<lane>:<number>`, or two digests of a key

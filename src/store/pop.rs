@@ -12,6 +12,7 @@ use super::read::read_last;
 use super::redis_store::StoreOptions;
 use super::status::{Status, stale};
 use super::{Answer, Writer};
+use crate::decimal::decimal;
 use crate::error::{Error, Result};
 use crate::layout::Header;
 use crate::message::Message;
@@ -48,7 +49,7 @@ impl Pop {
         let rest = chunk.len().saturating_sub(last.as_bytes().len() + 1);
         let identity = Identity::Own(self.writer.lane(&self.key));
         let mut args = identity.arguments(&self.options.ttl_argument(), Some(header.revision));
-        args.push((last.as_bytes().len() + 1).to_string().into());
+        args.push(decimal(last.as_bytes().len() + 1));
         args.push(chunk.slice(..rest));
         args.push(header.born.to_string().into());
         let key = self.key.clone();

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::redis_store::{StoreOptions, command};
 use super::{Answer, Info};
+use crate::decimal::decimal;
 use crate::error::{Error, ErrorKind, Result};
 use crate::layout::{Header, read_log};
 use crate::plan::{Command, Once, Plan, Replies, Request};
@@ -43,7 +44,7 @@ pub(super) fn check_size(size: usize, limit: usize) -> Result<()> {
 
 /// Returns the command that reads, at one moment, the header and the chunks with the last messages.
 pub(super) fn read_last(key: &Bytes, count: usize) -> Command {
-    let args = vec![count.to_string().into()];
+    let args = vec![decimal(count)];
     Command::Script { script: &script::TAIL, key: key.clone(), args }
 }
 

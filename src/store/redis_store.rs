@@ -9,6 +9,7 @@ use super::detect::Detect;
 use super::tail::Tail;
 use super::{Answer, Mode, Ttl, Verb, Write, Writer};
 use super::{delete, document, lease, list, pop, read, write};
+use crate::decimal::decimal;
 use crate::error::{Error, ErrorKind, Result};
 use crate::keyspace::{Keyspace, MemoryId};
 use crate::layout::Layout;
@@ -34,8 +35,7 @@ pub struct StoreOptions {
 impl StoreOptions {
     /// Returns the time to live in milliseconds as scripts take it: 0 means never.
     pub(super) fn ttl_argument(&self) -> Bytes {
-        let milliseconds = self.ttl.map_or(0, |ttl| ttl.as_millis().max(1));
-        milliseconds.to_string().into()
+        ttl_argument(self.ttl)
     }
 
     /// Returns the command that restarts the time to live of `key`.
@@ -45,10 +45,17 @@ impl StoreOptions {
     }
 }
 
+/// Returns a time to live in milliseconds as scripts take it: 0 means never.
+fn ttl_argument(ttl: Option<Duration>) -> Bytes {
+    decimal(ttl.map_or(0, |ttl| ttl.as_millis().max(1)))
+}
+
 /// Turns verbs into plans. Holds no connection.
 #[derive(Debug, Clone)]
 pub struct RedisStore {
     options: Arc<StoreOptions>,
+    /// The setting for the time to live, as scripts take it.
+    ttl: Bytes,
     transactions: bool,
 }
 
@@ -65,7 +72,7 @@ enum Reading {
 impl RedisStore {
     /// Makes a store with `options`.
     pub fn new(options: StoreOptions) -> Self {
-        Self { options: Arc::new(options), transactions: true }
+        Self { ttl: options.ttl_argument(), options: Arc::new(options), transactions: true }
     }
 
     /// Returns the same store for somebody who sends commands one by one: none of its plans sends a
@@ -144,14 +151,13 @@ impl RedisStore {
         let home: Box<dyn Plan> = match (verb, layout) {
             (Verb::Write(write), _) => {
                 check_write(&write, options.limits)?;
-                let own = match write.ttl {
-                    Ttl::Setting => None,
-                    Ttl::Given(ttl) => Some(StoreOptions { ttl, ..(**options).clone() }),
+                let ttl = match write.ttl {
+                    Ttl::Setting => self.ttl.clone(),
+                    Ttl::Given(ttl) => ttl_argument(ttl),
                 };
-                let options = own.as_ref().unwrap_or(options);
                 match layout {
-                    Layout::Log => write::plan(options, key, &write, writer, self.transactions),
-                    Layout::Document => document::write(options, key, &write, writer)?,
+                    Layout::Log => write::plan(ttl, key, &write, writer, self.transactions),
+                    Layout::Document => document::write(&ttl, key, &write, writer)?,
                 }
             }
             (Verb::Pop(_), Layout::Log) => Box::new(pop::Pop::new(options, key, writer)),
@@ -220,13 +226,16 @@ fn check_size(messages: &Messages, limits: Limits) -> Result<()> {
         let message = format!("{what} takes {size} bytes of JSON, the limit is {limit}");
         Err(Error::new(ErrorKind::TooLarge, message))
     };
-    if let Some((index, line)) =
-        messages.lines().enumerate().find(|(_, line)| line.len() > limits.message)
-    {
-        return too_large(format!("messages[{index}]"), line.len(), limits.message);
+    let size = messages.size();
+    // Seldom are all of them together larger than one may be.
+    if size > limits.message {
+        let is_large = |(_, line): &(usize, &[u8])| line.len() > limits.message;
+        if let Some((index, line)) = messages.lines().enumerate().find(is_large) {
+            return too_large(format!("messages[{index}]"), line.len(), limits.message);
+        }
     }
-    if messages.size() > limits.conversation {
-        return too_large("the conversation".into(), messages.size(), limits.conversation);
+    if size > limits.conversation {
+        return too_large("the conversation".into(), size, limits.conversation);
     }
     Ok(())
 }

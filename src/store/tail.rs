@@ -12,6 +12,7 @@ use bytes::Bytes;
 use super::read::{read_header, read_last, refreshed};
 use super::redis_store::command;
 use super::{Answer, Writer};
+use crate::decimal::decimal;
 use crate::error::Result;
 use crate::layout::{CHUNK_BYTES, Header, Line, read_log_tail};
 use crate::messages::Messages;
@@ -43,7 +44,7 @@ impl Tail {
         let range = range.and_then(|seen| last_chunks(seen.line.header(), count));
         let request = match range {
             Some((first, last)) => {
-                let range = [first, last].map(|at| Bytes::from(at.to_string()));
+                let range = [first, last].map(decimal);
                 Request::read([command("LRANGE", &key, range), read_header(&key)])
             }
             None => refreshed(read_last(&key, count), refresh),

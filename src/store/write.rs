@@ -8,43 +8,52 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::identity::Identity;
-use super::redis_store::{StoreOptions, command};
 use super::status::{Status, conflict, reused, stale};
 use super::{Answer, Mode, Write, Writer, Written};
+use crate::decimal::{decimal, from_the_end};
 use crate::error::{Error, Result};
-use crate::layout::{Author, CHUNK_BYTES, Header, LARGE_CHUNK_BYTES, Line};
+use crate::layout::{Author, Header, Line, cut};
 use crate::messages::Chunk;
 use crate::plan::{Command, Plan, Reply, Request, Step};
-use crate::script;
+use crate::script::{self, Script};
 
-/// From this size on, a save pushes its chunks and commits them: as arguments of a script they would
-/// cost the server several times as much.
-const STAGED_BYTES: usize = 24 << 10;
+/// From this size on, a save of a memory whose header is known pushes its chunks and commits them: as
+/// arguments of a script they would cost the server a microsecond a KiB, and a transaction costs it one.
+const STAGED_BYTES: usize = 1 << 10;
+/// The same, where the header is not known: it takes one more script.
+const BEGUN_BYTES: usize = 4 << 10;
 /// The most chunks that a save of a known memory has as arguments of its script.
 const FEW_CHUNKS: usize = 1000;
 
-/// Returns the plan of a save or an append; it sends large saves as `transactions`, if it may.
+/// Returns the plan of a save or an append; it sends saves as `transactions`, if it may.
 pub(super) fn plan(
-    options: &StoreOptions,
+    ttl: Bytes,
     key: Bytes,
     write: &Write,
     writer: &Arc<Writer>,
     transactions: bool,
 ) -> Box<dyn Plan> {
     let identity = Identity::of(write, &key, writer);
-    let large = write.messages.size() >= STAGED_BYTES;
-    let staged = transactions && write.mode == Mode::Save && large;
+    let is_at = |revision: u64| write.if_revision.is_none_or(|expected| expected == revision);
+    let known = writer.known(&key).map(|seen| seen.line);
+    let known = known.filter(|line| line.is_short() && is_at(line.header().revision));
+    let may_be_first = is_at(0);
+    let staged_from = if known.is_some() { STAGED_BYTES } else { BEGUN_BYTES };
+    let staged = write.mode == Mode::Save
+        && write.messages.size() >= staged_from
+        && transactions
+        && writer.may_send_transactions();
     let mut plan = WritePlan {
-        ttl: options.ttl_argument(),
-        token: identity.token(),
+        ttl,
         writer: writer.clone(),
-        known: writer.known(&key).map(|seen| seen.line),
         key,
         mode: write.mode,
         identity,
         if_revision: write.if_revision,
+        may_be_first,
         messages: write.messages.len(),
-        chunks: write.messages.chunks(CHUNK_BYTES..=LARGE_CHUNK_BYTES),
+        chunks: cut(&write.messages),
+        known,
         next: None,
         stage: if staged { Stage::Staged } else { Stage::Whole },
         request: Request::read([]),
@@ -59,7 +68,8 @@ pub(super) fn plan(
 enum Stage {
     /// As arguments of one script.
     Whole,
-    /// Pushed as it is, and committed by a small script in the same transaction.
+    /// Pushed as it is, behind the header that it makes, and committed by a small script in the same
+    /// transaction.
     Staged,
     /// Pushed before; the server did not know the script that commits.
     Committed,
@@ -70,14 +80,15 @@ struct WritePlan {
     mode: Mode,
     writer: Arc<Writer>,
     identity: Identity,
-    token: String,
     if_revision: Option<u64>,
+    /// Whether there need be no memory yet.
+    may_be_first: bool,
     ttl: Bytes,
     messages: usize,
     chunks: Vec<Chunk>,
-    /// The header that the writer saw last.
+    /// The header that the writer saw last, unless that cannot be the one to change.
     known: Option<Arc<Line>>,
-    /// What this write makes of it; `None` where a script has to say.
+    /// What this write makes of it, or of nothing; `None` where a script has to say.
     next: Option<Line>,
     stage: Stage,
     request: Request,
@@ -85,15 +96,14 @@ struct WritePlan {
 
 impl WritePlan {
     fn author(&self) -> Author<'_> {
-        Author { lane: self.identity.lane(), token: &self.token }
+        Author { lane: self.identity.lane(), token: self.identity.token() }
     }
 
     fn next_line(&self) -> Option<Line> {
         let known = self.known.as_deref();
-        let revision = known.map_or(0, |known| known.header().revision);
-        let expected = self.if_revision.is_none_or(|expected| expected == revision);
+        let is_told = self.stage != Stage::Whole || known.is_some() || self.may_be_first;
         match (self.mode, self.chunks.as_slice()) {
-            _ if !self.identity.is_own() || !expected || self.stage != Stage::Whole => None,
+            _ if !self.identity.is_own() || !is_told => None,
             (Mode::Append, [chunk]) => Line::appended(known, self.author(), chunk),
             (Mode::Save, chunks) if (1..=FEW_CHUNKS).contains(&chunks.len()) => {
                 Line::saved(known, self.author(), chunks)
@@ -103,23 +113,51 @@ impl WritePlan {
     }
 
     fn next_request(&self) -> Request {
-        match self.stage {
-            Stage::Whole => Request::write([self.script()]),
-            Stage::Staged => {
-                let word =
-                    |word: &'static str| Command::plain([Bytes::from_static(word.as_bytes())]);
-                let chunks = self.chunks.iter().map(|chunk| chunk.text.clone());
-                let push = command("RPUSHX", &self.key, chunks.chain([self.marker()]));
-                Request::write([word("MULTI"), push, self.commit(), word("EXEC")])
-            }
-            Stage::Committed => Request::write([self.commit()]),
+        match (self.stage, &self.next) {
+            (Stage::Staged, Some(next)) => self.staged(next),
+            (Stage::Committed, Some(next)) => Request::write([self.commit(next)]),
+            _ => Request::write([self.script()]),
         }
     }
 
-    /// Returns the arguments that every script which writes messages takes.
+    /// Returns the transaction that pushes the next header and the chunks behind what is there, and
+    /// commits them.
+    fn staged(&self, next: &Line) -> Request {
+        let word = |word: &'static str| Command::Plain(vec![Bytes::from_static(word.as_bytes())]);
+        let mut push = Vec::with_capacity(3 + self.chunks.len());
+        push.extend([Bytes::from_static(b"RPUSHX"), self.key.clone(), next.text().clone()]);
+        push.extend(self.chunks.iter().map(|chunk| chunk.text.clone()));
+        let mut commands = Vec::with_capacity(5);
+        commands.push(word("MULTI"));
+        if self.may_be_begun() {
+            commands.push(self.run(&script::COMMIT, vec![self.ttl.clone(), self.expected()]));
+        }
+        commands.extend([Command::Plain(push), self.commit(next), word("EXEC")]);
+        Request { commands, ..Request::write([]) }
+    }
+
+    /// Returns whether a memory is to be made where there is none.
+    fn may_be_begun(&self) -> bool {
+        self.known.is_none() && self.may_be_first
+    }
+
+    /// Returns the header that is thought to be there: the known one, or that of the empty memory which
+    /// this write makes where there is none.
+    fn expected(&self) -> Bytes {
+        match &self.known {
+            Some(known) => known.text().clone(),
+            None => Line::empty(self.author()),
+        }
+    }
+
+    fn run(&self, script: &'static Script, args: Vec<Bytes>) -> Command {
+        Command::Script { script, key: self.key.clone(), args }
+    }
+
+    /// Returns the arguments that scripts take which get the messages, too.
     fn arguments(&self) -> Vec<Bytes> {
         let in_last = self.chunks.last().map_or(0, |chunk| chunk.messages);
-        let numbers = [self.messages, in_last].map(|number| Bytes::from(number.to_string()));
+        let numbers = [self.messages, in_last].map(decimal);
         let mut args = self.identity.arguments(&self.ttl, self.if_revision);
         args.extend(numbers);
         args
@@ -135,26 +173,19 @@ impl WritePlan {
             Some(next) => {
                 let known = self.known.as_ref().map(|known| known.text().clone());
                 let length = next.header().chunks + 1;
-                [known.unwrap_or_default(), next.text().clone(), length.to_string().into()]
+                [known.unwrap_or_default(), next.text().clone(), decimal(length)]
             }
             None => [Bytes::new(), Bytes::new(), Bytes::from_static(b"0")],
         });
         args.extend(self.chunks.iter().map(|chunk| chunk.text.clone()));
-        Command::Script { script, key: self.key.clone(), args }
+        self.run(script, args)
     }
 
-    fn commit(&self) -> Command {
-        let sizes = self.chunks.iter().map(|chunk| chunk.text.len() + 1);
-        let last = sizes.clone().last().unwrap_or_default();
-        let numbers =
-            [self.chunks.len(), sizes.sum(), last].map(|number| number.to_string().into());
-        let args = self.arguments().into_iter().chain(numbers).chain([self.marker()]).collect();
-        Command::Script { script: &script::COMMIT, key: self.key.clone(), args }
-    }
-
-    /// Returns what tells this write's staged chunks from another's.
-    fn marker(&self) -> Bytes {
-        format!("redember:staged {}:{}", self.identity.lane(), self.token).into()
+    fn commit(&self, next: &Line) -> Command {
+        let mut args = self.identity.arguments(&self.ttl, self.if_revision);
+        let place = from_the_end(self.chunks.len() + 1);
+        args.extend([self.expected(), next.text().clone(), place]);
+        self.run(&script::COMMIT, args)
     }
 
     /// Takes the reply of the script that writes; `None` where it did not run.
@@ -181,12 +212,16 @@ impl Plan for WritePlan {
     }
 
     fn advance(&mut self, replies: Vec<Reply>) -> Result<Step> {
+        if self.stage == Stage::Staged && matches!(replies.first(), Some(Reply::Error(_))) {
+            self.writer.send_no_transactions();
+        }
         self.stage = match (self.stage, self.script_reply(replies)) {
             (Stage::Staged, Some(Reply::Error(error))) if error.code == "NOSCRIPT" => {
                 Stage::Committed
             }
             (Stage::Whole, None) => return Err(Error::corrupt("the server gave no answer")),
-            (Stage::Whole, Some(reply)) | (_, Some(reply @ (Reply::Array(_) | Reply::Text(_)))) => {
+            (Stage::Whole, Some(reply))
+            | (_, Some(reply @ (Reply::Array(_) | Reply::Text(_) | Reply::Integer(_)))) => {
                 match Status::read(reply)? {
                     Status::Stored(line) => {
                         // Had the known header been there, the next one would have been taken.
@@ -208,6 +243,10 @@ impl Plan for WritePlan {
                     Status::Conflict(actual) => return Err(conflict(actual)),
                     Status::Stale => return Err(stale()),
                     Status::Reused(actual) => return Err(reused(actual)),
+                    // The memory that was known is gone, as a rule: one is made to push to.
+                    Status::NotStaged if self.known.take().is_some() && self.may_be_begun() => {
+                        Stage::Staged
+                    }
                     Status::NotStaged | Status::NotCounted => Stage::Whole,
                 }
             }

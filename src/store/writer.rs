@@ -8,8 +8,9 @@
 //! Lanes are per memory: as long as nobody in this process writes to one memory at the same time,
 //! that memory sees a single lane, and its header stays short.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::VecDeque;
+use std::collections::hash_map::{Entry, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 
 use super::known::{Known, Seen};
+use crate::decimal::decimal;
 use crate::error::{Error, Result};
 use crate::layout::{KNOWN_BYTES, Line};
 
@@ -28,9 +30,13 @@ const REST: Duration = Duration::from_secs(660);
 #[derive(Debug)]
 pub struct Writer {
     name: String,
+    /// The lowest lane's name: a memory seldom sees another.
+    first: Bytes,
     sequence: AtomicU64,
     lanes: Mutex<Lanes>,
     known: Mutex<Known>,
+    /// Whether a server has refused a transaction.
+    is_refused: AtomicBool,
 }
 
 /// Returns a random name of 72 bits.
@@ -47,9 +53,16 @@ pub(super) fn random_name() -> Result<String> {
 #[derive(Debug, Default)]
 struct Lanes {
     /// One bit each, of every memory that is being written to.
-    busy: HashMap<Bytes, Vec<u64>>,
+    busy: HashMap<Bytes, Busy>,
     /// Lanes that rest, and since when; the longest first.
     retired: VecDeque<(Instant, Bytes, usize)>,
+}
+
+/// The lanes of a memory that are in use, one bit each.
+#[derive(Debug, Default)]
+struct Busy {
+    first: u64,
+    more: Vec<u64>,
 }
 
 /// One write's place: lane and number, held until the write is over.
@@ -58,8 +71,8 @@ pub struct Lane {
     writer: Arc<Writer>,
     key: Bytes,
     index: usize,
-    name: String,
-    number: u64,
+    name: Bytes,
+    number: Bytes,
     retired: bool,
 }
 
@@ -70,11 +83,14 @@ impl Writer {
     /// [`ErrorKind::Unavailable`](crate::error::ErrorKind::Unavailable) if the system has no
     /// randomness to give.
     pub fn new() -> Result<Arc<Self>> {
+        let name = random_name()?;
         Ok(Arc::new(Self {
-            name: random_name()?,
+            first: lane_name(&name, 0),
+            name,
             sequence: AtomicU64::new(1),
             lanes: Mutex::default(),
             known: Mutex::default(),
+            is_refused: AtomicBool::new(false),
         }))
     }
 
@@ -83,8 +99,20 @@ impl Writer {
         let index = self.lock().take(key, Instant::now());
         // Relaxed: the number only has to grow, and the lane orders the writes that share it.
         let number = self.sequence.fetch_add(1, Ordering::Relaxed);
-        let name = format!("w{}.{index}", self.name);
+        let name = if index == 0 { self.first.clone() } else { lane_name(&self.name, index) };
+        let number = decimal(number);
         Lane { writer: self.clone(), key: key.clone(), index, name, number, retired: false }
+    }
+
+    /// Returns whether saves may be transactions.
+    pub(super) fn may_send_transactions(&self) -> bool {
+        // Relaxed, here and below: it stands for nothing else.
+        !self.is_refused.load(Ordering::Relaxed)
+    }
+
+    /// Takes note that a server refuses transactions: its commands would be carried out one by one.
+    pub(super) fn send_no_transactions(&self) {
+        self.is_refused.store(true, Ordering::Relaxed);
     }
 
     /// Returns the header of the memory under `key`, as it was seen last.
@@ -128,37 +156,54 @@ impl Lanes {
         for (_, key, index) in self.retired.drain(..rested).collect::<Vec<_>>() {
             self.release(&key, index);
         }
-        let words = self.busy.entry(key.clone()).or_default();
-        let free = words.iter().position(|word| *word != u64::MAX).unwrap_or(words.len());
-        if free == words.len() {
-            words.push(0);
+        self.busy.entry(key.clone()).or_default().take()
+    }
+
+    fn release(&mut self, key: &Bytes, index: usize) {
+        if let Entry::Occupied(mut busy) = self.busy.entry(key.clone())
+            && busy.get_mut().release(index)
+        {
+            busy.remove();
         }
-        let Some(word) = words.get_mut(free) else { return 0 };
+    }
+}
+
+impl Busy {
+    /// Takes the lowest lane that is free.
+    fn take(&mut self) -> usize {
+        let free = self.words().position(|word| *word != u64::MAX);
+        let free = free.unwrap_or_else(|| {
+            self.more.push(0);
+            self.more.len()
+        });
+        let Some(word) = self.words().nth(free) else { return 0 };
         let bit = word.trailing_ones();
         *word |= 1 << bit;
         free * 64 + bit as usize
     }
 
-    fn release(&mut self, key: &Bytes, index: usize) {
-        let Some(words) = self.busy.get_mut(key) else { return };
-        if let Some(word) = words.get_mut(index / 64) {
+    /// Lets go of a lane; returns whether that was the last one.
+    fn release(&mut self, index: usize) -> bool {
+        if let Some(word) = self.words().nth(index / 64) {
             *word &= !(1 << (index % 64));
         }
-        if words.iter().all(|word| *word == 0) {
-            self.busy.remove(key);
-        }
+        self.words().all(|word| *word == 0)
+    }
+
+    fn words(&mut self) -> impl Iterator<Item = &mut u64> {
+        std::iter::once(&mut self.first).chain(&mut self.more)
     }
 }
 
-impl Lane {
-    /// Returns the lane's name on the server.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
+/// Returns the name of a lane of the writer with this name.
+fn lane_name(writer: &str, index: usize) -> Bytes {
+    format!("w{writer}.{index}").into()
+}
 
-    /// Returns the write's number in the lane.
-    pub fn number(&self) -> u64 {
-        self.number
+impl Lane {
+    /// Returns the lane's name on the server, and the write's number in the lane.
+    pub fn names(&self) -> (&Bytes, &Bytes) {
+        (&self.name, &self.number)
     }
 
     /// Lets the lane rest after this write.
@@ -185,19 +230,23 @@ impl Drop for Lane {
 mod tests {
     use super::*;
 
+    fn name(lane: &Lane) -> &Bytes {
+        lane.names().0
+    }
+
     #[test]
     fn writes_in_turn_share_a_lane_and_writes_at_once_do_not() {
         let writer = Writer::new().unwrap();
         let (key, other) = (Bytes::from("a"), Bytes::from("b"));
         let first = writer.lane(&key);
         let at_once = writer.lane(&key);
-        assert_ne!(first.name(), at_once.name());
-        assert_eq!(writer.lane(&other).name(), first.name());
-        let name = first.name().to_owned();
+        assert_ne!(name(&first), name(&at_once));
+        assert_eq!(name(&writer.lane(&other)), name(&first));
+        let before = name(&first).clone();
         drop(first);
         let next = writer.lane(&key);
-        assert_eq!(next.name(), name);
-        assert!(next.number() > at_once.number());
+        assert_eq!(*name(&next), before);
+        assert!(next.number > at_once.number);
         drop((next, at_once));
         assert!(writer.lock().busy.is_empty());
     }
@@ -223,10 +272,10 @@ mod tests {
         let writer = Writer::new().unwrap();
         let key = Bytes::from("a");
         let mut lane = writer.lane(&key);
-        let name = lane.name().to_owned();
+        let before = name(&lane).clone();
         lane.retire();
         drop(lane);
-        assert_ne!(writer.lane(&key).name(), name);
+        assert_ne!(*name(&writer.lane(&key)), before);
         let later = Instant::now() + REST + Duration::from_secs(1);
         assert_eq!(writer.lock().take(&key, later), 0);
     }
@@ -236,9 +285,9 @@ mod tests {
         let writer = Writer::new().unwrap();
         let key = Bytes::from("a");
         let lanes: Vec<Lane> = (0..200).map(|_| writer.lane(&key)).collect();
-        let names: std::collections::HashSet<&str> = lanes.iter().map(Lane::name).collect();
+        let names: std::collections::HashSet<&Bytes> = lanes.iter().map(name).collect();
         assert_eq!(names.len(), 200);
         drop(lanes);
-        assert!(writer.lane(&key).name().ends_with(".0"));
+        assert!(name(&writer.lane(&key)).ends_with(b".0"));
     }
 }

@@ -15,6 +15,7 @@ use smallvec::SmallVec;
 use super::bulks::take_short;
 use super::recycled::{LARGE, Recycled};
 use super::source::Source;
+use crate::decimal::digits;
 use crate::plan::{Command, Reply, ServerError, Strings};
 use crate::script::Form;
 
@@ -68,7 +69,7 @@ fn write_length(out: &mut Vec<u8>, kind: u8, length: usize) {
         }
         _ => {
             out.push(kind);
-            out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
+            out.extend_from_slice(digits(length as u64, &mut [0; 20]));
             out.extend_from_slice(b"\r\n");
         }
     }

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.proxy import split
 from tests.resilience.conftest import Calls
 from tests.talk import user
 from tests.topologies import Node, free_ports
@@ -51,4 +52,35 @@ def test_half_an_append_is_gone_with_the_next_fold(
     loaded = backend.load("m")
     assert [message.content for message in loaded] == [f"{n}" for n in range(before + 40)]
     assert backend.append("m", [user("more")]).count == before + 41
+    backend.close()
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
+@pytest.mark.parametrize("size", [10, 300])
+def test_half_a_save_takes_no_conversation_away(
+    connect: Calls, server: Node, known: bool, size: int
+) -> None:
+    """Wherever the file is torn, the old conversation is there, and can be replaced."""
+    old = [user(f"old {number} {'-' * 900}") for number in range(size)]
+    new = [user(f"new {number} {'-' * 900}") for number in range(size + 1)]
+    backend = connect(server.address, timeout=10.0)
+    backend.save("m", old)
+    (log,) = (server.directory / "appendonlydir").glob("*.incr.aof")
+    before = log.stat().st_size
+    (backend if known else connect(server.address, timeout=10.0)).save("m", new)
+    server.kill()
+    data = log.read_bytes()
+    (*commands, _exec), rest = split(data[before:])
+    assert rest == b""
+    assert {b"MULTI", b"RPUSHX", b"LTRIM"} <= {part.split(b"\r\n")[2] for part in commands}
+    for last in range(1, len(commands) + 1):
+        torn = data[:before] + b"".join(commands[:last])
+        log.write_bytes(torn + b"*4\r\n$4\r\nLS")
+        server.restart()
+        assert backend.load("m") == old
+        backend.save("m", new[:-1])
+        server.restart()
+        assert backend.load("m") == new[:-1]
+        assert backend.append("m", [user("more")]).count == size + 1
+        server.kill()
     backend.close()

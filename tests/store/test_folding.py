@@ -14,7 +14,7 @@ from tests.talk import talk, text_of_size, user
 pytestmark = pytest.mark.only("redis", why="chunks are how a memory lies in Redis")
 
 CHUNK = 15 << 9
-LARGE = 64 << 10
+LARGE = 512 << 10
 HEADER = re.compile(
     rb"redember:1 rev=(?P<rev>\d+) count=(?P<count>\d+) total=(?P<total>\d+) skip=(?P<skip>\d+) "
     rb"bytes=(?P<bytes>\d+) chunks=(?P<chunks>\d+) "
@@ -81,25 +81,31 @@ def test_header_and_chunks_agree_after_any_writes(make: Maker, seed: int) -> Non
     assert backend.load("m").to_dicts() == expected
 
 
-def test_a_save_makes_each_chunk_half_of_what_is_left(make: Maker) -> None:
-    expected = [user(text_of_size(200, number)) for number in range(1500)]
+@pytest.mark.parametrize("count", [30, 100, 1500, 10_000])
+def test_a_save_makes_few_chunks_and_the_last_one_small(make: Maker, count: int) -> None:
+    """Much is read at once, and the last messages without many others."""
+    if count > 1500 and "fake" in make.kind.tags:
+        pytest.skip("fakeredis cannot take so much at once")
+    expected = [user(text_of_size(200, number)) for number in range(count)]
     make().save("m", expected)
     chunks = check(make, "m", expected)
-    left = sum(len(chunk) + 1 for chunk in chunks)
-    for chunk in chunks[:-1]:
-        due = min(max(left // 2, CHUNK), LARGE)
-        assert due <= len(chunk) + 1 < due + 300
-        left -= len(chunk) + 1
-    assert len(chunks) < 14
+    assert len(chunks) <= 3 + count // 1500
+    behind = len(chunks[-1]) + 1
+    assert 4 * CHUNK < 5 * behind < 5 * CHUNK
+    for chunk in reversed(chunks[:-1]):
+        assert len(chunk) + 1 <= min(7 * behind + 300, LARGE)
+        behind += len(chunk) + 1
 
 
 @pytest.mark.parametrize("verb", ["save", "append"])
-def test_a_large_message_stands_alone(make: Maker, verb: str) -> None:
-    large = user(text_of_size(40_000))
+def test_a_message_larger_than_any_chunk_stands_alone(make: Maker, verb: str) -> None:
+    large = user(text_of_size(LARGE))
     expected = [user("before"), user("before too"), large, user("after"), large]
     getattr(make(), verb)("m", expected)
     chunks = check(make, "m", expected)
     assert [chunk.count(b"\n") + 1 for chunk in chunks] == [2, 1, 1, 1]
+    assert make().load("m").to_dicts() == expected
+    assert make().tail("m", 2).to_dicts() == expected[-2:]
 
 
 def test_appends_after_a_save_fold_into_its_last_chunk(make: Maker) -> None:

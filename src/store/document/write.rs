@@ -14,7 +14,6 @@ use crate::layout::document::{self, Form};
 use crate::plan::{Plan, Replies, Reply, Request, Step};
 use crate::script;
 use crate::store::identity::Identity;
-use crate::store::redis_store::StoreOptions;
 use crate::store::status::{Status, conflict, reused, stale};
 use crate::store::{Answer, Mode, Write, Writer};
 
@@ -24,7 +23,7 @@ use crate::store::{Answer, Mode, Write, Writer};
 /// [`ErrorKind::InvalidMessage`](crate::error::ErrorKind::InvalidMessage) for what a document
 /// cannot hold.
 pub(in crate::store) fn plan(
-    options: &StoreOptions,
+    ttl: &Bytes,
     key: Bytes,
     write: &Write,
     writer: &Arc<Writer>,
@@ -35,7 +34,7 @@ pub(in crate::store) fn plan(
     };
     let identity = Identity::of(write, &key, writer);
     let mut plan = DocumentPlan {
-        args: identity.arguments(&options.ttl_argument(), write.if_revision),
+        args: identity.arguments(ttl, write.if_revision),
         keys: Keys::of(key),
         mode: write.mode,
         identity,
