@@ -118,10 +118,10 @@ impl Exchange {
     fn settle(&mut self, replies: Vec<Reply>) -> Result<Duration> {
         let request = self.plan.request();
         let of_each = replies.iter().find_map(|reply| match (reply, &request.route) {
-            (Reply::Array(parts), Route::EveryPrimary) => transient_failure(request, parts),
+            (Reply::Array(parts), Route::EveryPrimary) => transient_failure(parts),
             _ => None,
         });
-        if let Some(failure) = of_each.or_else(|| transient_failure(request, &replies)) {
+        if let Some(failure) = of_each.or_else(|| transient_failure(&replies)) {
             return self.failed(&failure);
         }
         match self.plan.advance(replies) {

@@ -150,15 +150,28 @@ impl Line {
         Some(Self { text: text.into(), header, lanes })
     }
 
-    /// Returns the lanes before that of this name, and those after it.
-    fn around(&self, lane: &str) -> Option<(&str, &str)> {
+    /// Returns whether the lane has no write of this number yet, nor of a later one.
+    pub fn is_next(&self, Author { lane, token }: Author<'_>) -> bool {
+        let Some((_, rest)) = self.entry(lane) else { return true };
+        let number = |text: &str| text.split(':').next()?.parse::<u64>().ok();
+        number(rest) < number(token)
+    }
+
+    /// Returns where the lane of this name begins, and all that follows its name.
+    fn entry(&self, lane: &str) -> Option<(usize, &str)> {
         let lanes = self.lanes();
         let rest_of = |at: usize| lanes.get(at + 1..)?.strip_prefix(lane)?.strip_prefix(':');
         // As long as nobody else writes there is one.
-        let (at, rest) = rest_of(0).map(|rest| (0, rest)).or_else(|| {
+        rest_of(0).map(|rest| (0, rest)).or_else(|| {
             let mut places = memchr::memchr_iter(b';', lanes.as_bytes());
             places.find_map(|at| Some((at, rest_of(at)?)))
-        })?;
+        })
+    }
+
+    /// Returns the lanes before that of this name, and those after it.
+    fn around(&self, lane: &str) -> Option<(&str, &str)> {
+        let (at, rest) = self.entry(lane)?;
+        let lanes = self.lanes();
         let after = memchr::memchr(b';', rest.as_bytes()).unwrap_or(rest.len());
         Some((lanes.get(..at)?, rest.get(after..)?))
     }
@@ -234,6 +247,18 @@ mod tests {
              born=wB.0:1 lanes=;wA1.01:3:2:2:1763914200;iK:C:7:12:1763914200;wA1.0:9:8:13 later"
         );
         assert_eq!(next.rest(), " later");
+    }
+
+    #[test]
+    fn a_number_is_the_next_one_of_its_lane_or_it_is_not() {
+        let known = line(
+            "redember:1 rev=7 count=0 total=0 skip=0 bytes=0 chunks=0 open=0/0/0 born=wB.0:1 \
+             lanes=;wA1.01:30:2:2;wA1.0:9:6:10",
+        );
+        for (token, is_next) in [("8", false), ("9", false), ("10", true), ("x", false)] {
+            assert_eq!(known.is_next(Author { lane: "wA1.0", token }), is_next, "{token}");
+        }
+        assert!(known.is_next(Author { lane: "wC.0", token: "1" }));
     }
 
     #[test]

@@ -64,7 +64,7 @@ const CLOSE: &str = concat!(
     include_str!("close.lua"),
     include_str!("restart.lua"),
     // A long one is no use to its writer, who would have to send it along with the next write.
-    "return #header <= 512 and header or { 0, rev, tonumber(count) }\n"
+    "return #header <= 2048 and header or { 0, rev, tonumber(count) }\n"
 );
 
 /// Appends messages.

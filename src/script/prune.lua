@@ -1,6 +1,6 @@
 -- Before the lane of this write is added to `lanes`: forgets what is over, or too much.
 local now
-if #lanes > 2048 and not known then
+if #lanes > 1600 and not known then
   -- Drop entries whose time is over; then the oldest keys beyond 256, and the oldest lanes beyond
   -- 256 that no write on its way can still need: those of the last minute stay, however many. A lane
   -- without a time has been used since this was done last, and is given one.

@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::{Key, Lane, Write, Writer};
 use crate::decimal::decimal;
+use crate::layout::{Author, Line};
 
 /// Seconds for which a server remembers the last write of a lane.
 const LANE_SECONDS: &str = "600";
@@ -40,9 +41,15 @@ impl Identity {
         }
     }
 
-    /// Returns whether it is the next write of a lane of this process.
-    pub(super) fn is_own(&self) -> bool {
-        matches!(self, Self::Own(_))
+    /// Returns whether it is the next write of its lane, if the header is the known one (`None`: if
+    /// there is none). What a caller's key has done before, and until when, is for a script to say.
+    pub(super) fn is_next(&self, known: Option<&Line>) -> bool {
+        let (lane, token) = (self.lane(), self.token());
+        match self {
+            Self::Own(_) => true,
+            Self::Given { .. } if lane.starts_with('i') => false,
+            Self::Given { .. } => known.is_none_or(|known| known.is_next(Author { lane, token })),
+        }
     }
 
     pub(super) fn lane(&self) -> &str {

@@ -68,8 +68,8 @@ pub(super) fn plan(
 enum Stage {
     /// As arguments of one script.
     Whole,
-    /// Pushed as it is, behind the header that it makes, and committed by a small script in the same
-    /// transaction.
+    /// Pushed as it is, behind the header that it makes, and committed by a small script that comes with
+    /// it: in one transaction where there may be no memory yet.
     Staged,
     /// Pushed before; the server did not know the script that commits.
     Committed,
@@ -103,7 +103,7 @@ impl WritePlan {
         let known = self.known.as_deref();
         let is_told = self.stage != Stage::Whole || known.is_some() || self.may_be_first;
         match (self.mode, self.chunks.as_slice()) {
-            _ if !self.identity.is_own() || !is_told => None,
+            _ if !is_told || !self.identity.is_next(known) => None,
             (Mode::Append, [chunk]) => Line::appended(known, self.author(), chunk),
             (Mode::Save, chunks) if (1..=FEW_CHUNKS).contains(&chunks.len()) => {
                 Line::saved(known, self.author(), chunks)
@@ -120,20 +120,21 @@ impl WritePlan {
         }
     }
 
-    /// Returns the transaction that pushes the next header and the chunks behind what is there, and
-    /// commits them.
+    /// Returns what pushes the next header and the chunks behind what is there, and commits them.
+    ///
+    /// Nobody sees what is pushed behind a header, so pushing need not be one step with the rest. Making
+    /// a memory has to be.
     fn staged(&self, next: &Line) -> Request {
         let word = |word: &'static str| Command::Plain(vec![Bytes::from_static(word.as_bytes())]);
         let mut push = Vec::with_capacity(3 + self.chunks.len());
         push.extend([Bytes::from_static(b"RPUSHX"), self.key.clone(), next.text().clone()]);
         push.extend(self.chunks.iter().map(|chunk| chunk.text.clone()));
-        let mut commands = Vec::with_capacity(5);
-        commands.push(word("MULTI"));
-        if self.may_be_begun() {
-            commands.push(self.run(&script::COMMIT, vec![self.ttl.clone(), self.expected()]));
+        let (push, commit) = (Command::Plain(push), self.commit(next));
+        if !self.may_be_begun() {
+            return Request::write([push, commit]);
         }
-        commands.extend([Command::Plain(push), self.commit(next), word("EXEC")]);
-        Request { commands, ..Request::write([]) }
+        let begin = self.run(&script::COMMIT, vec![self.ttl.clone(), self.expected()]);
+        Request::write([word("MULTI"), begin, push, commit, word("EXEC")])
     }
 
     /// Returns whether a memory is to be made where there is none.
@@ -191,7 +192,7 @@ impl WritePlan {
     /// Takes the reply of the script that writes; `None` where it did not run.
     fn script_reply(&self, replies: Vec<Reply>) -> Option<Reply> {
         let last = replies.into_iter().next_back();
-        if self.stage != Stage::Staged {
+        if self.stage != Stage::Staged || !self.may_be_begun() {
             return last;
         }
         match last {
@@ -212,7 +213,8 @@ impl Plan for WritePlan {
     }
 
     fn advance(&mut self, replies: Vec<Reply>) -> Result<Step> {
-        if self.stage == Stage::Staged && matches!(replies.first(), Some(Reply::Error(_))) {
+        let is_transaction = self.stage == Stage::Staged && self.may_be_begun();
+        if is_transaction && matches!(replies.first(), Some(Reply::Error(_))) {
             self.writer.send_no_transactions();
         }
         self.stage = match (self.stage, self.script_reply(replies)) {

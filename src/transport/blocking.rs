@@ -85,7 +85,7 @@ fn ask(
         let (began, deadline) = (call.began(), call.deadline());
         let bounds = Bounds { began, deadline, patience: PATIENCE, interrupt };
         let failure = match attempt(plan.request(), servers, call, &mut detour, bounds) {
-            Ok(replies) => match transient_failure(plan.request(), &replies) {
+            Ok(replies) => match transient_failure(&replies) {
                 None => return Ok(replies),
                 Some(failure) => failure,
             },
@@ -122,7 +122,7 @@ fn attempt(
             Target::Every(all) => {
                 let ask = |server: Arc<Server>| {
                     let replies = exchange(request, servers, &server, call, bounds)?;
-                    labelled(&server, request, replies)
+                    labelled(&server, replies)
                 };
                 return all.into_iter().map(ask).collect();
             }

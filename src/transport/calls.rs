@@ -283,7 +283,7 @@ impl Item {
             self.detour = redirection.detour;
             return self.failed(&redirection.failure);
         }
-        let failure = transient_failure(request, &replies).or_else(|| unknown(request, &replies));
+        let failure = transient_failure(&replies).or_else(|| unknown(request, &replies));
         if let Some(failure) = failure {
             return self.failed(&failure);
         }

@@ -81,18 +81,23 @@ fn settled(answer: Answer, call: &Call) -> Result<Answer> {
 
 /// Takes out the failure among the replies that another attempt may heal, if there is one.
 ///
-/// Such a reply says that nothing was applied, unless other commands were sent with it; of a
-/// transaction nothing was if the server says so.
-pub(crate) fn transient_failure(request: &Request, replies: &[Reply]) -> Option<Failure> {
-    let is_aborted =
-        matches!(replies.last(), Some(Reply::Error(error)) if error.code == "EXECABORT");
-    let sent = request.commands.len() > 1 && !is_aborted;
+/// Such a reply says that its command was not applied, and others that were sent with it may have been;
+/// of a transaction nothing was if the server says so.
+pub(crate) fn transient_failure(replies: &[Reply]) -> Option<Failure> {
+    let sent = may_be_applied(replies);
     replies.iter().find_map(|reply| match reply {
         Reply::Error(error) if is_transient(error) => {
             Some(Failure { sent, ..Failure::before_sending(refused(error), Retry::Later) })
         }
         _ => None,
     })
+}
+
+/// Returns whether some of a request was carried out, for all that its replies say.
+fn may_be_applied(replies: &[Reply]) -> bool {
+    let is_aborted =
+        matches!(replies.last(), Some(Reply::Error(error)) if error.code == "EXECABORT");
+    !is_aborted && replies.iter().any(|reply| !matches!(reply, Reply::Error(_)))
 }
 
 /// Returns whether the server says that it is a replica now.
@@ -104,8 +109,8 @@ fn is_demoted(replies: &[Reply]) -> bool {
 ///
 /// # Errors
 /// The failure among them that another attempt may heal.
-fn labelled(server: &Server, request: &Request, replies: Vec<Reply>) -> Result<Reply, Failure> {
-    if let Some(failure) = transient_failure(request, &replies) {
+fn labelled(server: &Server, replies: Vec<Reply>) -> Result<Reply, Failure> {
+    if let Some(failure) = transient_failure(&replies) {
         return Err(failure);
     }
     let label = Reply::Text(server.label().into());

@@ -38,7 +38,7 @@ pub(crate) async fn drive(
         }
         call.attempt();
         let failure = match attempt(plan.request(), servers, call, &mut detour, home).await {
-            Ok(replies) => match transient_failure(plan.request(), &replies) {
+            Ok(replies) => match transient_failure(&replies) {
                 None => {
                     let step = plan.advance(replies);
                     match step.map_err(|error| call.fail(&error, false, || plan.op_id()))? {
@@ -81,7 +81,7 @@ async fn attempt(
                 let mut replies = Vec::with_capacity(all.len());
                 for server in all {
                     let answered = exchange(request, servers, &server, call, home).await?;
-                    replies.push(labelled(&server, request, answered)?);
+                    replies.push(labelled(&server, answered)?);
                 }
                 return Ok(replies);
             }

@@ -12,7 +12,7 @@ use super::pool::Status;
 use super::scout::Scout;
 use super::server::Server;
 use super::slots::{Range, SlotMap};
-use super::{closed, is_demoted};
+use super::{closed, is_demoted, may_be_applied};
 use crate::call::{Failure, Retry};
 use crate::error::{Error, ErrorKind};
 use crate::options::{Endpoint, Topology};
@@ -174,7 +174,7 @@ impl Servers {
             }
             _ => None,
         })?;
-        let sent = replies.len() > 1;
+        let sent = may_be_applied(replies);
         let map = self.map.load();
         let (Map::Slots(slots), Some((slot, endpoint))) = (&**map, destination(error, server))
         else {
