@@ -257,7 +257,7 @@ mod tests {
         let key = Bytes::from("a");
         let head =
             "redember:1 rev=7 count=0 total=0 skip=0 bytes=0 chunks=0 open=0/0/0 born=w lanes=";
-        let long = format!("{head}{}", ";wB.0:1:1:1".repeat(50));
+        let long = format!("{head}{}", ";wB.0:1:1:1".repeat(KNOWN_BYTES));
         writer.learn(&key, head.as_bytes(), true);
         assert!(writer.known(&key).is_some());
         writer.learn(&key, long.as_bytes(), true);
