@@ -7,9 +7,12 @@ use pyo3::sync::critical_section::with_critical_section;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyMapping, PyString, PyTuple};
 use smallvec::SmallVec;
 
+use super::characters::characters;
 use super::members::Members;
 use super::message::PyMessage;
 use super::messages::PyMessages;
+use super::names::Names;
+use super::processor::{Write, writer};
 use super::refusal::{Refusal, step, type_name};
 use crate::codec::json::{MAX_DEPTH, depth, write_float, write_integer, write_string};
 use crate::message::Message;
@@ -24,9 +27,8 @@ const BYTES_A_MESSAGE: usize = 16;
 /// Bytes that a message or conversation may take before any store's limits are known.
 pub(super) const MOST_BYTES: usize = 1 << 30;
 
-/// How many names are looked for among those that were written before, and what each may take.
-const NAMES: usize = 12;
-const NAME_BYTES: usize = 16;
+/// What is made ready for each of the first messages: more than most of them take, and less than matters.
+const MESSAGE_BYTES: usize = 512;
 
 /// After how many messages the size of all of them is guessed.
 const SAMPLE: usize = 16;
@@ -47,32 +49,68 @@ pub(super) fn messages(value: &Bound<'_, PyAny>, limits: Limits) -> PyResult<Mes
         return Err(Refusal::new(problem).raise(py, "messages"));
     }
     let size = value.len().unwrap_or(0).min(1 << 16);
-    let mut encoder = Encoder::new(Vec::with_capacity(size.min(SAMPLE) * 256), limits);
-    let mut ends = Vec::with_capacity(size);
-    let items = value.try_iter().map_err(|_| {
-        let kind = type_name(value);
-        Refusal::new(format!("a list of messages is due, got {kind}")).raise(py, "messages")
-    })?;
-    for (index, item) in items.enumerate() {
-        let raise = |refusal: Refusal| refusal.raise(py, &format!("messages[{index}]"));
-        let item = item.map_err(|error| raise(Refusal::raised(py, error)))?;
-        if index.saturating_mul(BYTES_A_MESSAGE) > limits.conversation {
-            let too_large = Refusal::TooLarge { whole: true, limit: limits.conversation };
-            return Err(too_large.raise(py, "messages"));
+    let mut conversation = Conversation {
+        encoder: Encoder::new(Vec::with_capacity(size.min(SAMPLE) * MESSAGE_BYTES), limits),
+        ends: SmallVec::with_capacity(size),
+        size,
+    };
+    if let Ok(list) = value.cast_exact::<PyList>() {
+        for item in list.iter() {
+            conversation.add(&item)?;
+        }
+    } else {
+        let items = value.try_iter().map_err(|_| {
+            let kind = type_name(value);
+            Refusal::new(format!("a list of messages is due, got {kind}")).raise(py, "messages")
+        })?;
+        for item in items {
+            let item = item.map_err(|error| conversation.raise(py, Refusal::raised(py, error)))?;
+            conversation.add(&item)?;
+        }
+    }
+    Messages::from_encoded(conversation.encoder.out.into(), &conversation.ends)
+        .map_err(|error| super::error::exception(py, &error))
+}
+
+/// The messages that were encoded so far.
+struct Conversation {
+    encoder: Encoder,
+    /// Where each ends.
+    ends: SmallVec<[usize; SAMPLE]>,
+    /// How many there will be, by what is known.
+    size: usize,
+}
+
+impl Conversation {
+    #[inline]
+    fn add(&mut self, item: &Bound<'_, PyAny>) -> PyResult<()> {
+        let Self { encoder, ends, size } = self;
+        let index = ends.len();
+        let conversation = encoder.limits.conversation;
+        if index.saturating_mul(BYTES_A_MESSAGE) > conversation {
+            let too_large = Refusal::TooLarge { whole: true, limit: conversation };
+            return Err(too_large.raise(item.py(), "messages"));
         }
         if index > 0 {
             encoder.out.push(b'\n');
         }
-        if index == SAMPLE && size > index {
-            let guess = (encoder.out.len() / index).saturating_mul(size - index);
+        if index == SAMPLE && *size > index {
+            let guess = (encoder.out.len() / index).saturating_mul(*size - index);
             encoder.out.reserve(guess.saturating_add(guess / 8).min(MOST_GUESSED));
         }
         encoder.begin(index);
-        encoder.message(&item).map_err(raise)?;
+        if let Err(refusal) = encoder.message(item) {
+            return Err(self.raise(item.py(), refusal));
+        }
         ends.push(encoder.out.len());
+        Ok(())
     }
-    Messages::from_encoded(encoder.out.into(), &ends)
-        .map_err(|error| super::error::exception(py, &error))
+
+    /// Makes the exception for the message that comes next.
+    #[cold]
+    fn raise(&self, py: Python<'_>, refusal: Refusal) -> PyErr {
+        refusal.raise(py, &format!("messages[{}]", self.ends.len()))
+    }
 }
 
 /// Returns whether `value` looks like one message, where several are due.
@@ -120,22 +158,14 @@ struct Encoder {
     /// Whether it is all of them.
     whole: bool,
     depth: usize,
-    /// The first names of members: messages have the same few names, and what programs and readers
-    /// of JSON make has one copy of each.
-    names: SmallVec<[Name; NAMES]>,
-}
-
-/// A name that was written, with its quotes and colon.
-struct Name {
-    object: Py<PyString>,
-    text: [u8; NAME_BYTES],
-    length: usize,
+    names: Names,
+    write: Write,
 }
 
 impl Encoder {
     fn new(out: Vec<u8>, limits: Limits) -> Self {
-        let mut encoder =
-            Self { out, limits, end: 0, whole: false, depth: 0, names: SmallVec::new() };
+        let (names, write) = (Names::default(), writer());
+        let mut encoder = Self { out, limits, end: 0, whole: false, depth: 0, names, write };
         encoder.begin(0);
         encoder
     }
@@ -234,15 +264,22 @@ impl Encoder {
     }
 
     fn text(&mut self, text: &Bound<'_, PyString>) -> Written {
-        let text = text.to_str().map_err(|_| {
-            Refusal::new(
-                "the text holds a lone surrogate, which UTF-8 cannot hold; clean it with \
-                 text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')",
-            )
-        })?;
-        self.check_room(text.len())?;
-        write_string(&mut self.out, text);
-        Ok(())
+        self.text_inlined(text)
+    }
+
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "most texts are members, and most are short")]
+    fn text_inlined(&mut self, text: &Bound<'_, PyString>) -> Written {
+        let text = text.as_borrowed();
+        let characters = characters(&text).map_err(|_| no_character())?;
+        // Their size is counted only where it matters.
+        if self.check_room(characters.most()).is_err() {
+            self.check_room(characters.size())?;
+        }
+        if characters.write_short(&mut self.out) {
+            return Ok(());
+        }
+        (self.write)(&characters, &mut self.out).map_err(|_| no_character())
     }
 
     fn integer(&mut self, value: &Bound<'_, PyInt>) -> Written {
@@ -278,8 +315,7 @@ impl Encoder {
             // Taken out first, since the code of a value that is no text may change the dict.
             let rest: SmallVec<[_; 8]> = dict.iter().skip(written).collect();
             for (key, value) in &rest {
-                self.out.push(if self.out.len() == start { b'{' } else { b',' });
-                self.name(key)?;
+                self.name(if self.out.len() == start { b'{' } else { b',' }, key)?;
                 self.value(value).map_err(|refusal| refusal.under(|| key_step(key)))?;
             }
         }
@@ -301,8 +337,8 @@ impl Encoder {
         for (written, (key, value)) in members.enumerate() {
             let start = self.out.len();
             let Ok(text) = value.cast_exact::<PyString>() else { return Some(written) };
-            self.out.push(if written == 0 { b'{' } else { b',' });
-            if self.name(&key).is_err() || self.text(&text).is_err() {
+            let before = if written == 0 { b'{' } else { b',' };
+            if self.name(before, &key).is_err() || self.text_inlined(&text).is_err() {
                 self.out.truncate(start);
                 return Some(written);
             }
@@ -310,30 +346,36 @@ impl Encoder {
         None
     }
 
-    /// Writes the name of a member, as a copy of what was written for it before if it was.
-    fn name(&mut self, key: &Bound<'_, PyAny>) -> Written {
-        if let Some(name) = self.names.iter().find(|name| name.object.is(key)) {
-            let (text, length) = (name.text, name.length);
-            self.check_room(length)?;
-            // All of the room at once, since that is one instruction.
-            let start = self.out.len();
-            self.out.extend_from_slice(&text);
-            self.out.truncate(start + length);
-            return Ok(());
+    /// Writes the name of a member and what comes before it, as a copy of what was written for it before
+    /// if it was.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "so that what is usual is in one function")]
+    fn name(&mut self, before: u8, key: &Bound<'_, PyAny>) -> Written {
+        let Some((text, length)) = self.names.written(key) else {
+            return self.new_name(before, key);
+        };
+        self.check_room(length)?;
+        // All of the room at once, since that is one instruction.
+        let start = self.out.len();
+        self.out.extend_from_slice(text);
+        if let Some(place) = self.out.get_mut(start) {
+            *place = before;
         }
+        self.out.truncate(start + length);
+        Ok(())
+    }
+
+    #[cold]
+    fn new_name(&mut self, before: u8, key: &Bound<'_, PyAny>) -> Written {
         let Ok(name) = key.cast::<PyString>() else {
             let problem = format!("a key is {}, keys must be text", type_name(key));
             return Err(Refusal::new(problem));
         };
+        self.out.push(before);
         let start = self.out.len();
         self.text(name).map_err(|refusal| refusal.under(|| ".(key)".to_owned()))?;
         self.out.push(b':');
-        let written = self.out.get(start..).unwrap_or_default();
-        let mut text = [0; NAME_BYTES];
-        if let Some(room) = text.get_mut(..written.len()).filter(|_| self.names.len() < NAMES) {
-            room.copy_from_slice(written);
-            self.names.push(Name { object: name.clone().unbind(), text, length: written.len() });
-        }
+        self.names.remember(name, self.out.get(start..).unwrap_or_default());
         Ok(())
     }
 
@@ -430,6 +472,14 @@ fn dump_model<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
 /// Returns the step of a path for a key.
 fn key_step(key: &Bound<'_, PyAny>) -> String {
     key.cast::<PyString>().map(step).unwrap_or_default()
+}
+
+#[cold]
+fn no_character() -> Refusal {
+    Refusal::new(
+        "the text holds a lone surrogate, which UTF-8 cannot hold; clean it with \
+         text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')",
+    )
 }
 
 fn too_many_digits() -> Refusal {

@@ -2,6 +2,7 @@
 
 mod batch;
 mod bridge;
+mod characters;
 mod client;
 mod decode;
 mod document;
@@ -12,7 +13,9 @@ mod login;
 mod members;
 mod message;
 mod messages;
+mod names;
 mod port;
+mod processor;
 mod refusal;
 mod results;
 mod store;
