@@ -21,6 +21,7 @@ mod results;
 mod store;
 mod text;
 mod untracked;
+mod words;
 
 use pyo3::prelude::*;
 

@@ -2,6 +2,18 @@
 #![expect(unsafe_code, reason = "only the processor can tell")]
 
 use crate::codec::characters::{Characters, LoneSurrogate};
+use crate::codec::utf8::{self, Unit};
+
+/// Takes UTF-8 apart: see [`utf8::units`].
+#[inline]
+pub(super) fn units<T: Unit>(text: &str, room: &mut [T]) -> Option<usize> {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("popcnt") {
+        // SAFETY: it has what the function is compiled for.
+        return unsafe { utf8::units_shuffled(text, room) };
+    }
+    utf8::units(text, room)
+}
 
 /// Returns what writes JSON strings: [`Characters::write`], or what does the same.
 #[inline]

@@ -115,3 +115,17 @@ def test_a_lone_surrogate_is_refused_at_every_place(point: int, filling: str) ->
 def test_texts_come_back(texts: list[str]) -> None:
     for text in ["".join(texts), *texts]:
         agree(text)
+
+
+@pytest.mark.parametrize("count", [1, 3, 20, 40])
+def test_names_that_messages_share_are_one_object(count: int) -> None:
+    """As `json.loads` has it: a thousand messages do not hold a thousand copies."""
+    names = [f"name {number}" for number in range(count)] + [
+        "имя",
+        "a name that is longer than others",
+    ]
+    message = dict.fromkeys(names, 1)
+    first, second = Messages([message, message]).to_dicts()
+    assert list(first) == list(second) == names
+    shared = sum(one is other for one, other in zip(first, second, strict=True))
+    assert shared >= min(count, 16)
