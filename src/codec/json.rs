@@ -63,13 +63,14 @@ fn write_number<T: serde::Serialize>(out: &mut Vec<u8>, value: &T) {
 /// Appends what stands for a quote, a backslash or a control character.
 #[inline]
 pub(super) fn write_escape(out: &mut Vec<u8>, byte: u8) {
-    let [escape @ .., length] = ESCAPES.get(usize::from(byte)).copied().unwrap_or_default();
-    let end = out.len() + usize::from(length);
-    out.extend_from_slice(&escape);
+    let escape = ESCAPES.get(usize::from(byte)).unwrap_or(&[0; 8]);
+    let end = out.len() + usize::from(escape[7]);
+    // All of it, since that is one instruction.
+    out.extend_from_slice(escape);
     out.truncate(end);
 }
 
-/// What stands for each byte that cannot stand for itself, and how long it is.
+/// What stands for each byte that cannot stand for itself, and last how long it is.
 static ESCAPES: [[u8; 8]; 0x5d] = escapes();
 
 #[expect(clippy::indexing_slicing, reason = "the compiler runs it")]

@@ -50,7 +50,7 @@ pub(super) fn messages(value: &Bound<'_, PyAny>, limits: Limits) -> PyResult<Mes
     }
     let size = value.len().unwrap_or(0).min(1 << 16);
     let mut conversation = Conversation {
-        encoder: Encoder::new(Vec::with_capacity(size.min(SAMPLE) * MESSAGE_BYTES), limits),
+        encoder: Encoder::new(py, Vec::with_capacity(size.min(SAMPLE) * MESSAGE_BYTES), limits),
         ends: SmallVec::with_capacity(size),
         size,
     };
@@ -126,7 +126,7 @@ fn is_one_message(value: &Bound<'_, PyAny>) -> PyResult<bool> {
 
 /// Encodes one message.
 pub(super) fn message(value: &Bound<'_, PyAny>) -> PyResult<Message> {
-    let mut encoder = Encoder::unstored();
+    let mut encoder = Encoder::unstored(value.py());
     let written = encoder.message(value);
     written.map_err(|refusal| refusal.raise(value.py(), "message"))?;
     Ok(Message::from_encoded(encoder.out.into()))
@@ -137,7 +137,7 @@ pub(super) fn members<'a, 'py: 'a>(
     py: Python<'py>,
     members: impl Iterator<Item = (&'a str, Bound<'py, PyAny>)>,
 ) -> PyResult<Message> {
-    let mut encoder = Encoder::unstored();
+    let mut encoder = Encoder::unstored(py);
     encoder.depth = 1;
     for (name, value) in members {
         encoder.out.push(if encoder.out.is_empty() { b'{' } else { b',' });
@@ -163,8 +163,8 @@ struct Encoder {
 }
 
 impl Encoder {
-    fn new(out: Vec<u8>, limits: Limits) -> Self {
-        let (names, write) = (Names::default(), writer());
+    fn new(py: Python<'_>, out: Vec<u8>, limits: Limits) -> Self {
+        let (names, write) = (Names::new(py), writer());
         let mut encoder = Self { out, limits, end: 0, whole: false, depth: 0, names, write };
         encoder.begin(0);
         encoder
@@ -179,9 +179,9 @@ impl Encoder {
     }
 
     /// For messages that are not on their way to a store, whose limits come later.
-    fn unstored() -> Self {
+    fn unstored(py: Python<'_>) -> Self {
         let limits = Limits { message: MOST_BYTES, conversation: MOST_BYTES };
-        Self::new(Vec::with_capacity(128), limits)
+        Self::new(py, Vec::with_capacity(128), limits)
     }
 
     fn message(&mut self, value: &Bound<'_, PyAny>) -> Written {

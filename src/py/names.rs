@@ -1,8 +1,9 @@
 //! The names of members that an encoder wrote, as it wrote them.
 
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 /// How many names are looked for among those that were written before, and what each may take.
 const NAMES: usize = 12;
@@ -10,7 +11,6 @@ const NAME_BYTES: usize = 16;
 
 /// The first names: messages have the same few, and what programs and readers of JSON make has one
 /// copy of each.
-#[derive(Default)]
 pub(super) struct Names(SmallVec<[Name; 4]>);
 
 /// A name that was written, with its quotes and colon, and a place before it.
@@ -21,6 +21,19 @@ struct Name {
 }
 
 impl Names {
+    /// Starts with those that nearly every message has, as programs spell them.
+    pub(super) fn new(py: Python<'_>) -> Self {
+        let name = |object: &Bound<'_, PyString>, text: &[u8; NAME_BYTES], length| Name {
+            object: object.clone().unbind(),
+            text: *text,
+            length,
+        };
+        Self(smallvec![
+            name(intern!(py, "role"), b" \"role\":\0\0\0\0\0\0\0\0", 8),
+            name(intern!(py, "content"), b" \"content\":\0\0\0\0\0", 11),
+        ])
+    }
+
     /// Returns what was written for a name, behind a place for what comes before it, and how many bytes
     /// of that count.
     #[inline]

@@ -42,22 +42,20 @@ pub(super) fn write_narrow(
     }
 }
 
-/// Writes the JSON string of a text of less than a block that needs no escape; `false` if it is another.
+/// Writes the JSON string of a text that needs no escape and fits into a block with a quote; `false` if
+/// it is another.
 #[inline(always)]
 pub(super) fn write_short(out: &mut Vec<u8>, text: &[u8]) -> bool {
-    if text.len() >= BLOCK {
+    if text.len() > BLOCK - 2 {
         return false;
     }
     let block = padded(text);
     if (in_block(&block, Plain::Ascii).trailing_zeros() as usize) < text.len() {
         return false;
     }
-    let mut string = [b'"'; BLOCK + 2];
-    if let Some(places) = string.get_mut(1..=BLOCK) {
-        places.copy_from_slice(&block);
-    }
     let quote = out.len() + 1 + text.len();
-    out.extend_from_slice(&string);
+    let string = u128::from_le_bytes(block) << 8 | u128::from(b'"');
+    out.extend_from_slice(&string.to_le_bytes());
     if let Some(place) = out.get_mut(quote) {
         *place = b'"';
     }
