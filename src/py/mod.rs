@@ -2,7 +2,6 @@
 
 mod batch;
 mod bridge;
-mod characters;
 mod client;
 mod decode;
 mod document;
@@ -10,10 +9,8 @@ mod encode;
 mod error;
 mod foreign;
 mod login;
-mod members;
 mod message;
 mod messages;
-mod names;
 mod port;
 mod processor;
 mod refusal;

@@ -1,169 +1,43 @@
-//! Python objects to JSON text. What has no JSON form is refused, with the path to it.
+//! Writes one message after the other.
 
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::critical_section::with_critical_section;
-use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyMapping, PyString, PyTuple};
+use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyMapping, PyString, PyTuple};
 use smallvec::SmallVec;
 
+use super::MOST_BYTES;
 use super::characters::characters;
 use super::members::Members;
-use super::message::PyMessage;
-use super::messages::PyMessages;
+use super::model::dumped;
 use super::names::Names;
-use super::processor::{Write, writer};
-use super::refusal::{Refusal, step, type_name};
-use crate::codec::json::{MAX_DEPTH, depth, write_float, write_integer, write_string};
+use crate::codec::json::{MAX_DEPTH, depth, write_float, write_integer};
 use crate::message::Message;
-use crate::messages::{Limits, Messages};
+use crate::messages::Limits;
+use crate::py::message::PyMessage;
+use crate::py::processor::{Write, writer};
+use crate::py::refusal::{Refusal, step, type_name};
 
 /// Digits that an integer may have: readers of JSON go through a float of 64 bits, which holds 308.
 const MAX_DIGITS: usize = 300;
 
-/// What the bookkeeping of one message takes, at least: counted, so that endless `{}` comes to an end.
-const BYTES_A_MESSAGE: usize = 16;
+pub(super) type Written = Result<(), Refusal>;
 
-/// Bytes that a message or conversation may take before any store's limits are known.
-pub(super) const MOST_BYTES: usize = 1 << 30;
-
-/// What is made ready for each of the first messages: more than most of them take, and less than matters.
-const MESSAGE_BYTES: usize = 512;
-
-/// After how many messages the size of all of them is guessed.
-const SAMPLE: usize = 16;
-const MOST_GUESSED: usize = 4 << 20;
-
-type Written = Result<(), Refusal>;
-
-/// Encodes an iterable of messages. One that is [`PyMessages`] already is shared, not copied.
-pub(super) fn messages(value: &Bound<'_, PyAny>, limits: Limits) -> PyResult<Messages> {
-    let py = value.py();
-    if let Ok(messages) = value.cast::<PyMessages>() {
-        return Ok(messages.get().core().clone());
-    }
-    let plain = value.cast_exact::<PyList>().is_ok() || value.cast_exact::<PyTuple>().is_ok();
-    if !plain && is_one_message(value)? {
-        let kind = value.get_type().name()?;
-        let problem = format!("a list of messages is due, got one {kind}; wrap it in []");
-        return Err(Refusal::new(problem).raise(py, "messages"));
-    }
-    let size = value.len().unwrap_or(0).min(1 << 16);
-    let mut conversation = Conversation {
-        encoder: Encoder::new(py, Vec::with_capacity(size.min(SAMPLE) * MESSAGE_BYTES), limits),
-        ends: SmallVec::with_capacity(size),
-        size,
-    };
-    if let Ok(list) = value.cast_exact::<PyList>() {
-        for item in list.iter() {
-            conversation.add(&item)?;
-        }
-    } else {
-        let items = value.try_iter().map_err(|_| {
-            let kind = type_name(value);
-            Refusal::new(format!("a list of messages is due, got {kind}")).raise(py, "messages")
-        })?;
-        for item in items {
-            let item = item.map_err(|error| conversation.raise(py, Refusal::raised(py, error)))?;
-            conversation.add(&item)?;
-        }
-    }
-    Messages::from_encoded(conversation.encoder.out.into(), &conversation.ends)
-        .map_err(|error| super::error::exception(py, &error))
-}
-
-/// The messages that were encoded so far.
-struct Conversation {
-    encoder: Encoder,
-    /// Where each ends.
-    ends: SmallVec<[usize; SAMPLE]>,
-    /// How many there will be, by what is known.
-    size: usize,
-}
-
-impl Conversation {
-    #[inline]
-    fn add(&mut self, item: &Bound<'_, PyAny>) -> PyResult<()> {
-        let Self { encoder, ends, size } = self;
-        let index = ends.len();
-        let conversation = encoder.limits.conversation;
-        if index.saturating_mul(BYTES_A_MESSAGE) > conversation {
-            let too_large = Refusal::TooLarge { whole: true, limit: conversation };
-            return Err(too_large.raise(item.py(), "messages"));
-        }
-        if index > 0 {
-            encoder.out.push(b'\n');
-        }
-        if index == SAMPLE && *size > index {
-            let guess = (encoder.out.len() / index).saturating_mul(*size - index);
-            encoder.out.reserve(guess.saturating_add(guess / 8).min(MOST_GUESSED));
-        }
-        encoder.begin(index);
-        if let Err(refusal) = encoder.message(item) {
-            return Err(self.raise(item.py(), refusal));
-        }
-        ends.push(encoder.out.len());
-        Ok(())
-    }
-
-    /// Makes the exception for the message that comes next.
-    #[cold]
-    fn raise(&self, py: Python<'_>, refusal: Refusal) -> PyErr {
-        refusal.raise(py, &format!("messages[{}]", self.ends.len()))
-    }
-}
-
-/// Returns whether `value` looks like one message, where several are due.
-fn is_one_message(value: &Bound<'_, PyAny>) -> PyResult<bool> {
-    let py = value.py();
-    Ok(value.is_instance_of::<PyString>()
-        || value.is_instance_of::<PyBytes>()
-        || value.is_instance_of::<PyMessage>()
-        || value.cast::<PyMapping>().is_ok()
-        || value.hasattr(intern!(py, "model_dump"))?
-        || value.hasattr(intern!(py, "to_dict"))?)
-}
-
-/// Encodes one message.
-pub(super) fn message(value: &Bound<'_, PyAny>) -> PyResult<Message> {
-    let mut encoder = Encoder::unstored(value.py());
-    let written = encoder.message(value);
-    written.map_err(|refusal| refusal.raise(value.py(), "message"))?;
-    Ok(Message::from_encoded(encoder.out.into()))
-}
-
-/// Encodes the members of one message.
-pub(super) fn members<'a, 'py: 'a>(
-    py: Python<'py>,
-    members: impl Iterator<Item = (&'a str, Bound<'py, PyAny>)>,
-) -> PyResult<Message> {
-    let mut encoder = Encoder::unstored(py);
-    encoder.depth = 1;
-    for (name, value) in members {
-        encoder.out.push(if encoder.out.is_empty() { b'{' } else { b',' });
-        write_string(&mut encoder.out, name);
-        encoder.out.push(b':');
-        let written = encoder.value(&value).map_err(|refusal| refusal.under(|| format!(".{name}")));
-        written.map_err(|refusal| refusal.raise(py, "message"))?;
-    }
-    encoder.out.push(b'}');
-    Ok(Message::from_encoded(encoder.out.into()))
-}
-
-struct Encoder {
-    out: Vec<u8>,
-    limits: Limits,
+pub(super) struct Encoder {
+    pub(super) out: Vec<u8>,
+    pub(super) limits: Limits,
     /// How long `out` may become before the message that is being written, or all of them, are too large.
     end: usize,
     /// Whether it is all of them.
     whole: bool,
-    depth: usize,
+    pub(super) depth: usize,
     names: Names,
     write: Write,
 }
 
 impl Encoder {
-    fn new(py: Python<'_>, out: Vec<u8>, limits: Limits) -> Self {
+    pub(super) fn new(py: Python<'_>, out: Vec<u8>, limits: Limits) -> Self {
         let (names, write) = (Names::new(py), writer());
         let mut encoder = Self { out, limits, end: 0, whole: false, depth: 0, names, write };
         encoder.begin(0);
@@ -171,7 +45,7 @@ impl Encoder {
     }
 
     /// Begins a message after `separators` newlines, which do not count as bytes of the conversation.
-    fn begin(&mut self, separators: usize) {
+    pub(super) fn begin(&mut self, separators: usize) {
         let Limits { message, conversation } = self.limits;
         let message = self.out.len().saturating_add(message);
         let conversation = conversation.saturating_add(separators);
@@ -179,12 +53,12 @@ impl Encoder {
     }
 
     /// For messages that are not on their way to a store, whose limits come later.
-    fn unstored(py: Python<'_>) -> Self {
+    pub(super) fn unstored(py: Python<'_>) -> Self {
         let limits = Limits { message: MOST_BYTES, conversation: MOST_BYTES };
         Self::new(py, Vec::with_capacity(128), limits)
     }
 
-    fn message(&mut self, value: &Bound<'_, PyAny>) -> Written {
+    pub(super) fn message(&mut self, value: &Bound<'_, PyAny>) -> Written {
         if let Ok(dict) = value.cast_exact::<PyDict>() {
             return self.dict(dict);
         }
@@ -203,7 +77,7 @@ impl Encoder {
         )))
     }
 
-    fn value(&mut self, value: &Bound<'_, PyAny>) -> Written {
+    pub(super) fn value(&mut self, value: &Bound<'_, PyAny>) -> Written {
         // Numbers, brackets and commas take room, too: a few small lists in each other are a bomb.
         self.check_room(8)?;
         if let Ok(text) = value.cast_exact::<PyString>() {
@@ -442,30 +316,6 @@ impl Encoder {
         let Limits { message, conversation } = self.limits;
         let limit = if self.whole { conversation } else { message };
         Refusal::TooLarge { whole: self.whole, limit }
-    }
-}
-
-/// Returns what a model object says of itself; `None` if it is no such object.
-fn dumped<'py>(value: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
-    let py = value.py();
-    if value.hasattr(intern!(py, "model_dump"))? {
-        return dump_model(value).map(Some);
-    }
-    if value.hasattr(intern!(py, "to_dict"))? {
-        return value.call_method0(intern!(py, "to_dict")).map(Some);
-    }
-    Ok(None)
-}
-
-/// Calls `model_dump(mode="json")`, or without the mode where it takes none.
-fn dump_model<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    let py = value.py();
-    let name = intern!(py, "model_dump");
-    let keywords = PyDict::new(py);
-    keywords.set_item(intern!(py, "mode"), intern!(py, "json"))?;
-    match value.call_method(name, (), Some(&keywords)) {
-        Err(error) if error.is_instance_of::<PyTypeError>(py) => value.call_method0(name),
-        dumped => dumped,
     }
 }
 
