@@ -4,7 +4,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList};
 use smallvec::SmallVec;
 
-use super::text::Texts;
+use super::text::make;
 use super::words::{Names, usual};
 use crate::codec::json::MAX_DEPTH;
 use crate::codec::reader::{Malformed, Reader, Token};
@@ -61,14 +61,12 @@ struct Builder<'a, 'py> {
     py: Python<'py>,
     reader: Reader<'a>,
     depth: usize,
-    texts: Texts,
     names: Names<'py>,
 }
 
 impl<'a, 'py> Builder<'a, 'py> {
     fn new(py: Python<'py>, text: &'a [u8]) -> Self {
-        let (texts, names) = (Texts::default(), Names::default());
-        Self { py, reader: Reader::new(text), depth: 0, texts, names }
+        Self { py, reader: Reader::new(text), depth: 0, names: Names::default() }
     }
 
     fn whole(&mut self) -> Built<'py> {
@@ -103,7 +101,7 @@ impl<'a, 'py> Builder<'a, 'py> {
         match self.reader.value() {
             Ok(Token::Text(text)) => match usual(py, text) {
                 Some(word) => Ok(word.as_any().clone()),
-                None => Ok(self.texts.make(py, text)?.into_any()),
+                None => Ok(make(py, text)?.into_any()),
             },
             Ok(Token::Object) => self.object(),
             Ok(Token::List) => self.list(),
@@ -131,7 +129,7 @@ impl<'a, 'py> Builder<'a, 'py> {
         let dict = PyDict::new(py);
         loop {
             let name = match self.reader.name() {
-                Ok(Some(name)) => self.names.get(py, name, || self.texts.make(py, name))?,
+                Ok(Some(name)) => self.names.get(py, name, || make(py, name))?,
                 Ok(None) => break,
                 Err(malformed) => return Err(corrupt_at(py, malformed).into()),
             };

@@ -1,101 +1,87 @@
 //! UTF-8 to `str`.
 
-use std::ptr;
+use std::ffi::c_void;
+use std::mem::MaybeUninit;
+use std::{ptr, slice};
 
-use pyo3::exceptions::PyUnicodeDecodeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use super::error::exception;
 use super::processor::units;
-use crate::codec::utf8::{self, SLACK, Unit};
+use crate::codec::utf8::{SLACK, Unit, widest};
 use crate::error::Error;
 
-/// Longer text is left to `CPython`, so that what is kept for the next text stays small.
-const LONGEST: usize = 1 << 14;
+/// Longer text is counted, and written in its place.
+const SHORT: usize = 1000;
 
-/// Makes `str` objects; keeps the room that one took for the next.
-#[derive(Default)]
-pub(super) struct Texts {
-    narrow: Vec<u8>,
-    middle: Vec<u16>,
-    wide: Vec<u32>,
-}
+/// The last characters that `str` keeps in one byte (of two kinds), in two, and in four.
+const ASCII: u32 = 0x7f;
+const NARROW: u32 = 0xff;
+const MIDDLE: u32 = 0xffff;
+const WIDE: u32 = 0x10_ffff;
 
-/// Characters as `str` keeps them: each in as many bytes as the widest one needs.
-trait Character: Unit {
-    const WIDEST: u32;
-    const ZERO: Self;
-}
-
-impl Character for u8 {
-    const WIDEST: u32 = 0xff;
-    const ZERO: Self = 0;
-}
-
-impl Character for u16 {
-    const WIDEST: u32 = 0xffff;
-    const ZERO: Self = 0;
-}
-
-impl Character for u32 {
-    const WIDEST: Self = 0x10_ffff;
-    const ZERO: Self = 0;
-}
-
-impl Texts {
-    /// Makes text, which is checked to be UTF-8 here and nowhere else.
-    ///
-    /// `CPython`'s own decoder widens what it has each time a wider character comes; the largest byte
-    /// tells how wide the widest is, so the object is made once.
-    pub(super) fn make<'py>(
-        &mut self,
-        py: Python<'py>,
-        utf8: &[u8],
-    ) -> PyResult<Bound<'py, PyString>> {
-        match utf8::widest(utf8) {
-            0..0x80 => object(py, utf8, 0x7f),
-            _ if utf8.len() > LONGEST => PyString::from_bytes(py, utf8).map_err(|error| {
-                if error.is_instance_of::<PyUnicodeDecodeError>(py) { no_utf8(py) } else { error }
-            }),
-            0x80..0xc4 => made_in(&mut self.narrow, py, utf8),
-            0xc4..0xf0 => made_in(&mut self.middle, py, utf8),
-            _ => made_in(&mut self.wide, py, utf8),
-        }
+/// Makes text, which is checked to be UTF-8 here and nowhere else.
+///
+/// `CPython`'s own decoder widens what it has each time a wider character comes; the largest byte tells
+/// how wide the widest is, so the object is made once.
+pub(super) fn make<'py>(py: Python<'py>, utf8: &[u8]) -> PyResult<Bound<'py, PyString>> {
+    match widest(utf8) {
+        0..0x80 => object(py, utf8, ASCII),
+        0x80..0xc4 => characters::<u8>(py, utf8, NARROW),
+        0xc4..0xf0 => characters::<u16>(py, utf8, MIDDLE),
+        _ => characters::<u32>(py, utf8, WIDE),
     }
 }
 
-fn made_in<'py, T: Character>(
-    room: &mut Vec<T>,
+/// Makes text of characters up to `last`, for which `T` is as wide as the object keeps them.
+fn characters<'py, T: Unit>(
     py: Python<'py>,
     utf8: &[u8],
+    last: u32,
 ) -> PyResult<Bound<'py, PyString>> {
-    let size = utf8.len() + SLACK;
-    if room.len() < size {
-        room.resize(size, T::ZERO);
-    }
     let text = simdutf8::basic::from_utf8(utf8).map_err(|_| no_utf8(py))?;
-    let characters = units(text, room).and_then(|count| room.get(..count));
-    object(py, characters.ok_or_else(|| no_utf8(py))?, T::WIDEST)
+    if text.len() > SHORT {
+        return long::<T>(py, text, last);
+    }
+    // Not counted before: more room than there can be characters is at hand.
+    let mut room = [MaybeUninit::<T>::uninit(); SHORT + SLACK];
+    let written = units(text, &mut room).and_then(|count| room.get(..count));
+    object(py, written.ok_or_else(|| no_utf8(py))?, last)
 }
 
-/// Makes a `str` of its characters, of which `widest` is the last that its kind can hold.
+/// Makes an object of its characters.
 #[inline]
 #[expect(unsafe_code, reason = "PyO3 has no word for it")]
-fn object<'py, T: Unit>(
-    py: Python<'py>,
-    characters: &[T],
-    widest: u32,
-) -> PyResult<Bound<'py, PyString>> {
-    // SAFETY: a length of a slice fits; the new object has a place as wide as `T` for each character,
-    // by what `widest` says, and nobody else has seen it.
+fn object<'py, T>(py: Python<'py>, written: &[T], last: u32) -> PyResult<Bound<'py, PyString>> {
+    let (object, places) = empty(py, written.len(), last)?;
+    // SAFETY: there is a place as wide as `T` for each, by what `last` says, and all were written.
+    unsafe { ptr::copy_nonoverlapping(written.as_ptr(), places.cast(), written.len()) };
+    Ok(object)
+}
+
+#[expect(unsafe_code, reason = "PyO3 has no word for it")]
+fn long<'py, T: Unit>(py: Python<'py>, text: &str, last: u32) -> PyResult<Bound<'py, PyString>> {
+    let count = text.chars().count();
+    let (object, places) = empty(py, count, last)?;
+    // SAFETY: there are `count` places as wide as `T`, by what `last` says; what was not written to yet
+    // is said to be so, and nobody else sees the object before all was.
+    let places = unsafe { slice::from_raw_parts_mut(places.cast::<MaybeUninit<T>>(), count) };
+    let written = units(text, places).filter(|&written| written == count);
+    written.map(|_| object).ok_or_else(|| no_utf8(py))
+}
+
+/// Makes an object that has a place for each character, and returns where those are.
+#[inline]
+#[expect(unsafe_code, reason = "PyO3 has no word for it")]
+fn empty(py: Python<'_>, count: usize, last: u32) -> PyResult<(Bound<'_, PyString>, *mut c_void)> {
+    // SAFETY: the length of a slice fits; what comes back is a new `str` or an exception.
     unsafe {
-        let text = ffi::PyUnicode_New(characters.len().cast_signed(), widest);
-        let text = Bound::from_owned_ptr_or_err(py, text)?;
-        let places = ffi::PyUnicode_DATA(text.as_ptr()).cast::<T>();
-        ptr::copy_nonoverlapping(characters.as_ptr(), places, characters.len());
-        Ok(text.cast_into_unchecked())
+        let object = ffi::PyUnicode_New(count.cast_signed(), last);
+        let object = Bound::from_owned_ptr_or_err(py, object)?;
+        let places = ffi::PyUnicode_DATA(object.as_ptr());
+        Ok((object.cast_into_unchecked(), places))
     }
 }
 

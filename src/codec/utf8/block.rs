@@ -1,10 +1,13 @@
 //! The reader, sixteen bytes at a time.
 
+use std::mem::MaybeUninit;
+
 use wide::{i8x16, i16x8, u8x16, u16x8};
 
 use super::Unit;
 
-/// Bytes where a character may begin.
+/// Bytes where a character may begin; with so many places more than there are characters, all are
+/// written in whole blocks.
 pub const LENGTH: usize = 16;
 
 /// Bytes that are looked at: what the last character may need, too.
@@ -19,11 +22,11 @@ pub(super) struct Block {
     pub(super) points: [[u16; 8]; 2],
 }
 
-/// Reads `text` into the front of `room`; returns how many code points there are.
+/// Reads `text` into `room`, which has a place for each character; returns how many there are.
 ///
 /// Units have to be as wide as the widest character: see [`widest`](super::widest). `None` if `room`
-/// has not [`LENGTH`] places more than `text` has bytes.
-pub fn units<T: Unit>(text: &str, room: &mut [T]) -> Option<usize> {
+/// is too small.
+pub fn units<T: Unit>(text: &str, room: &mut [MaybeUninit<T>]) -> Option<usize> {
     units_by(text, room, |window| {
         let [first, second, third] = [at::<0>(window), at::<1>(window), at::<2>(window)];
         // All others are signed numbers up to that.
@@ -43,7 +46,7 @@ pub fn units<T: Unit>(text: &str, room: &mut [T]) -> Option<usize> {
 #[expect(clippy::inline_always, reason = "compiled for each kind of processor")]
 pub(super) fn units_by<T: Unit>(
     text: &str,
-    room: &mut [T],
+    room: &mut [MaybeUninit<T>],
     read: impl Fn(&[u8; WINDOW]) -> Block,
 ) -> Option<usize> {
     let (mut rest, mut count) = (text.as_bytes(), 0);
@@ -67,29 +70,43 @@ pub(super) fn units_by<T: Unit>(
 fn step<T: Unit>(
     window: &[u8; WINDOW],
     within: u16,
-    room: &mut [T],
+    room: &mut [MaybeUninit<T>],
     read: impl Fn(&[u8; WINDOW]) -> Block,
 ) -> Option<usize> {
     let first = at::<0>(window);
     if first.to_bitmask() == 0 {
-        *room.first_chunk_mut()? = first.to_array().map(|byte| T::cut(byte.into()));
-        return Some(within.count_ones() as usize);
+        let points = first.to_array().map(|byte| MaybeUninit::new(T::cut(byte.into())));
+        return put(room, points, within.count_ones() as usize);
     }
     let Block { begins, points: [low, high] } = read(window);
     let begins = begins & within;
-    let more = (begins & 0xff).count_ones() as usize;
-    *room.first_chunk_mut()? = low.map(|point| T::cut(point.into()));
-    *room.get_mut(more..)?.first_chunk_mut()? = high.map(|point| T::cut(point.into()));
+    let points = |points: [u16; 8]| points.map(|point| MaybeUninit::new(T::cut(point.into())));
+    let more = put(room, points(low), (begins & 0xff).count_ones() as usize)?;
+    put(room.get_mut(more..)?, points(high), (begins >> 8).count_ones() as usize)?;
     if T::ANY {
         let mut fours = first.max(u8x16::splat(0xf0)).simd_eq(first).to_bitmask();
         while fours != 0 {
             let before = !(u16::MAX << fours.trailing_zeros());
-            let place = room.get_mut((begins & before).count_ones() as usize)?;
-            *place = T::cut(four(*window.get(fours.trailing_zeros() as usize..)?.first_chunk()?));
+            let Some(place) = room.get_mut((begins & before).count_ones() as usize) else { break };
+            *place = MaybeUninit::new(T::cut(four(
+                *window.get(fours.trailing_zeros() as usize..)?.first_chunk()?,
+            )));
             fours &= fours - 1;
         }
     }
     Some(begins.count_ones() as usize)
+}
+
+/// Puts the first `count` of some points, and what is behind them where there is room.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "compiled for each kind of processor")]
+fn put<T: Copy, const N: usize>(room: &mut [T], points: [T; N], count: usize) -> Option<usize> {
+    if let Some(places) = room.first_chunk_mut() {
+        *places = points;
+    } else {
+        room.get_mut(..count)?.copy_from_slice(points.get(..count)?);
+    }
+    Some(count)
 }
 
 #[inline(always)]

@@ -29,11 +29,13 @@ pub fn widest(text: &[u8]) -> u8 {
 
 #[cfg(test)]
 mod tests {
+    use std::mem::MaybeUninit;
+
     use proptest::prelude::*;
 
     use super::*;
 
-    type Reads<T> = fn(&str, &mut [T]) -> Option<usize>;
+    type Reads<T> = fn(&str, &mut [MaybeUninit<T>]) -> Option<usize>;
 
     /// Returns every way to read that this processor has.
     fn ways<T: Unit>() -> Vec<Reads<T>> {
@@ -50,9 +52,15 @@ mod tests {
     fn agree_in<T: Unit + PartialEq + std::fmt::Debug>(text: &str) {
         let theirs: Vec<T> = text.chars().map(|point| T::cut(point.into())).collect();
         for way in ways::<T>() {
-            let mut room = vec![T::cut(0); text.len() + SLACK];
-            let count = way(text, &mut room).unwrap();
-            assert_eq!(room[..count], theirs, "{text:?}");
+            for slack in [0, 1, 9, 40] {
+                let mut room = vec![MaybeUninit::new(T::cut(0)); theirs.len() + slack];
+                assert_eq!(way(text, &mut room), Some(theirs.len()), "{text:?}");
+                #[expect(unsafe_code, reason = "all of it was written")]
+                // SAFETY: there is a value in each place from the beginning.
+                let read: Vec<T> =
+                    room.iter().map(|place| unsafe { place.assume_init() }).collect();
+                assert_eq!(read[..theirs.len()], theirs, "{text:?}");
+            }
         }
     }
 
@@ -87,6 +95,13 @@ mod tests {
     }
 
     #[test]
+    fn long_texts_are_read_whole() {
+        for length in [254, 255, 256, 4096, 4100] {
+            agree(&"éa東bc🙂defg".repeat(length));
+        }
+    }
+
+    #[test]
     fn the_largest_byte_is_found_at_every_place() {
         for length in 0..70 {
             assert_eq!(widest(&vec![b'a'; length]), if length == 0 { 0 } else { b'a' });
@@ -102,7 +117,8 @@ mod tests {
     fn less_room_than_is_due_is_refused() {
         for text in ["é".repeat(20), "東 ".repeat(9), "a".repeat(40)] {
             for way in ways::<u32>() {
-                assert_eq!(way(&text, &mut vec![0; text.chars().count() - 1]), None);
+                let mut room = vec![MaybeUninit::new(0); text.chars().count() - 1];
+                assert_eq!(way(&text, &mut room), None);
             }
         }
     }

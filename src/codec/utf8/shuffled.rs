@@ -7,6 +7,8 @@ use std::arch::x86_64::{
     _mm256_slli_epi16,
 };
 
+use std::mem::MaybeUninit;
+
 use wide::{u8x16, u16x8};
 
 use super::Unit;
@@ -40,7 +42,7 @@ const fn sources() -> [[u8; 16]; 256] {
 /// # Safety
 /// The processor must have what this is compiled for.
 #[target_feature(enable = "avx2,popcnt")]
-pub fn units<T: Unit>(text: &str, room: &mut [T]) -> Option<usize> {
+pub fn units<T: Unit>(text: &str, room: &mut [MaybeUninit<T>]) -> Option<usize> {
     units_by(text, room, |window| {
         let [first, second, third] = [at::<0>(window), at::<1>(window), at::<2>(window)];
         // All others are signed numbers up to that.
