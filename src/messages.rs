@@ -86,12 +86,16 @@ impl Messages {
     /// # Errors
     /// [`ErrorKind::TooLarge`] if the buffer is over 4 GiB.
     pub fn from_encoded(buffer: Bytes, ends: &[usize]) -> Result<Self> {
+        // All fit if the last one does.
+        Span::new(0, 0, ends.last().copied().unwrap_or_default())?;
         let mut start = 0;
-        let mut spans = Vec::with_capacity(ends.len());
-        for &end in ends {
-            spans.push(Span::new(0, start, end)?);
-            start = end + 1;
-        }
+        let spans = ends.iter().map(|&end| {
+            #[expect(clippy::cast_possible_truncation, reason = "they fit")]
+            let span = Span { segment: 0, start, end: end as u32 };
+            start = span.end.wrapping_add(1);
+            span
+        });
+        let spans = spans.collect();
         Ok(Self::whole(Lines { segments: vec![buffer], spans, adjacent: true }))
     }
 

@@ -1,11 +1,10 @@
 //! Writes compact JSON, one value at a time.
 //!
-//! Numbers go through `serde_json`; strings have a writer of their own, because nearly all bytes of
-//! a conversation are string content: it looks at many bytes at a time for one that needs an
-//! escape and copies the run before it in one piece. Its output is the same as `serde_json`'s,
+//! Numbers go through `serde_json`; strings have a writer of their own
+//! ([`characters`](super::characters)), because nearly all bytes of a conversation are string content. Its output is the same as `serde_json`'s,
 //! byte for byte (a property test in this file).
 
-use super::scan::position_of_special;
+use super::characters::Characters;
 
 /// The largest nesting of arrays and objects in one message; the message itself is level 1.
 pub const MAX_DEPTH: usize = 128;
@@ -33,19 +32,10 @@ pub fn depth(text: &[u8]) -> usize {
 }
 
 /// Appends `text` as a JSON string, quotes included.
+#[inline]
 pub fn write_string(out: &mut Vec<u8>, text: &str) {
-    out.reserve(text.len() + 2);
-    out.push(b'"');
-    let mut rest = text.as_bytes();
-    while let Some(at) = position_of_special(rest) {
-        let (plain, tail) = rest.split_at(at);
-        out.extend_from_slice(plain);
-        let Some((&byte, after)) = tail.split_first() else { break };
-        write_escape(out, byte);
-        rest = after;
-    }
-    out.extend_from_slice(rest);
-    out.push(b'"');
+    // Only surrogates can be refused.
+    let _ = Characters::Utf8(text).write(out);
 }
 
 /// Appends an integer.
@@ -70,22 +60,37 @@ fn write_number<T: serde::Serialize>(out: &mut Vec<u8>, value: &T) {
     debug_assert!(written.is_ok());
 }
 
-fn write_escape(out: &mut Vec<u8>, byte: u8) {
+/// Appends what stands for a quote, a backslash or a control character.
+#[inline]
+pub(super) fn write_escape(out: &mut Vec<u8>, byte: u8) {
+    let escape = ESCAPES.get(usize::from(byte)).unwrap_or(&[0; 8]);
+    let end = out.len() + usize::from(escape[7]);
+    // All of it, since that is one instruction.
+    out.extend_from_slice(escape);
+    out.truncate(end);
+}
+
+/// What stands for each byte that cannot stand for itself, and last how long it is.
+static ESCAPES: [[u8; 8]; 0x5d] = escapes();
+
+#[expect(clippy::indexing_slicing, reason = "the compiler runs it")]
+#[expect(clippy::cast_possible_truncation, reason = "all are small")]
+const fn escapes() -> [[u8; 8]; 0x5d] {
     const HEX: &[u8; 16] = b"0123456789abcdef";
-    let short = match byte {
-        b'"' | b'\\' => byte,
-        0x08 => b'b',
-        0x0c => b'f',
-        b'\n' => b'n',
-        b'\r' => b'r',
-        b'\t' => b't',
-        control => {
-            let digit = HEX.get(usize::from(control & 0xf)).copied().unwrap_or(b'0');
-            out.extend_from_slice(&[b'\\', b'u', b'0', b'0', b'0' + (control >> 4), digit]);
-            return;
-        }
-    };
-    out.extend_from_slice(&[b'\\', short]);
+    let mut escapes = [[0; 8]; 0x5d];
+    let mut byte = 0;
+    while byte < 0x20 {
+        escapes[byte] = [b'\\', b'u', b'0', b'0', b'0' + (byte >> 4) as u8, HEX[byte & 0xf], 0, 6];
+        byte += 1;
+    }
+    let short = [(8, b'b'), (12, b'f'), (10, b'n'), (13, b'r'), (9, b't'), (34, b'"'), (92, b'\\')];
+    let mut next = 0;
+    while next < short.len() {
+        let (byte, letter) = short[next];
+        escapes[byte] = [b'\\', letter, 0, 0, 0, 0, 0, 2];
+        next += 1;
+    }
+    escapes
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! of it has to check that anyway, once.
 
 use super::json::MAX_DEPTH;
-use super::scan::position_of_special;
+use super::scan::{Plain, copy_plain, position_of_special};
 
 /// The text is no JSON, as can be told at byte `at`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +63,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`Malformed`] if there is none.
+    #[inline]
     pub fn value(&mut self) -> Result<Token<'_>> {
         let byte = self.next_byte()?;
         self.opened = matches!(byte, b'[' | b'{');
@@ -90,6 +91,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`Malformed`] where neither a name nor the closing bracket stands.
+    #[inline]
     pub fn name(&mut self) -> Result<Option<&[u8]>> {
         if !self.next_in(b'}')? {
             return Ok(None);
@@ -154,9 +156,9 @@ impl<'a> Reader<'a> {
     fn span(&mut self) -> Result<Span<'a>> {
         let start = self.at;
         let rest = self.rest();
-        let special = position_of_special(rest).ok_or(Malformed { at: self.text.len() })?;
-        let (plain, rest) = rest.split_at(special);
-        self.at = start + special + 1;
+        let end = position_of_special(rest).ok_or(Malformed { at: self.text.len() })?;
+        let (plain, rest) = rest.split_at(end);
+        self.at = start + end + 1;
         if rest.first() == Some(&b'"') {
             return Ok(Span::Plain(plain));
         }
@@ -169,12 +171,11 @@ impl<'a> Reader<'a> {
     /// Reads the rest of a string that holds an escape, from that on.
     fn unescape(&mut self) -> Result<()> {
         loop {
-            let rest = self.rest();
-            let special = position_of_special(rest).ok_or(Malformed { at: self.text.len() })?;
-            let (plain, rest) = rest.split_at(special);
-            self.unescaped.extend_from_slice(plain);
-            self.at += special + 1;
+            let text = self.text.get(self.at..).unwrap_or_default();
+            let rest = copy_plain(&mut self.unescaped, text, Plain::Utf8);
+            self.at = self.text.len() - rest.len() + 1;
             match rest {
+                [] => return Err(Malformed { at: self.text.len() }),
                 [b'"', ..] => return Ok(()),
                 [b'\\', b'u', ..] => {
                     self.at += 1;
@@ -183,15 +184,11 @@ impl<'a> Reader<'a> {
                     self.unescaped.extend_from_slice(character.encode_utf8(&mut utf8).as_bytes());
                 }
                 [b'\\', escape, ..] => {
-                    let byte = match escape {
-                        b'"' | b'\\' | b'/' => *escape,
-                        b'b' => 0x08,
-                        b'f' => 0x0c,
-                        b'n' => b'\n',
-                        b'r' => b'\r',
-                        b't' => b'\t',
-                        _ => return Err(Malformed { at: self.at }),
-                    };
+                    // Looked up, since which one it is cannot be guessed.
+                    let byte = MEANINGS.get(usize::from(*escape)).copied().unwrap_or_default();
+                    if byte == 0 {
+                        return Err(Malformed { at: self.at });
+                    }
                     self.at += 1;
                     self.unescaped.push(byte);
                 }
@@ -305,6 +302,23 @@ impl<'a> Reader<'a> {
     fn malformed_before(&self) -> Malformed {
         Malformed { at: self.at.saturating_sub(1) }
     }
+}
+
+/// What a byte behind a backslash stands for; zero if for nothing.
+static MEANINGS: [u8; 128] = meanings();
+
+#[expect(clippy::indexing_slicing, reason = "the compiler runs it")]
+const fn meanings() -> [u8; 128] {
+    let mut meanings = [0; 128];
+    meanings[b'"' as usize] = b'"';
+    meanings[b'\\' as usize] = b'\\';
+    meanings[b'/' as usize] = b'/';
+    meanings[b'b' as usize] = 0x08;
+    meanings[b'f' as usize] = 0x0c;
+    meanings[b'n' as usize] = b'\n';
+    meanings[b'r' as usize] = b'\r';
+    meanings[b't' as usize] = b'\t';
+    meanings
 }
 
 /// What a string holds: as it lies there, or in [`Reader::unescaped`].

@@ -1,15 +1,19 @@
 //! JSON text to Python objects.
 
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString};
+use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList};
+use smallvec::SmallVec;
 
-use super::text::Texts;
+use super::text::make;
+use super::words::{Names, usual};
 use crate::codec::json::MAX_DEPTH;
 use crate::codec::reader::{Malformed, Reader, Token};
 use crate::error::Error;
 use crate::message::{Message, corrupt_json};
 use crate::messages::Messages;
+
+/// What a value is built to. An error is boxed, so that what went well fits into registers.
+type Built<'py, T = Bound<'py, PyAny>> = Result<T, Box<PyErr>>;
 
 /// Decodes one message to a new dict.
 pub(super) fn message<'py>(py: Python<'py>, message: &Message) -> PyResult<Bound<'py, PyAny>> {
@@ -22,8 +26,7 @@ pub(super) fn member<'py>(
     message: &Message,
     name: &str,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
-    Builder { py, reader: Reader::new(message.as_bytes()), depth: 0, texts: Texts::default() }
-        .member(name)
+    Builder::new(py, message.as_bytes()).member(name).map_err(|error| *error)
 }
 
 /// Decodes every message to a new dict.
@@ -32,17 +35,17 @@ pub(super) fn messages<'py>(
     messages: &Messages,
 ) -> PyResult<Vec<Bound<'py, PyAny>>> {
     let mut dicts = Vec::with_capacity(messages.len());
-    let mut builder = Builder { py, reader: Reader::new(b""), depth: 0, texts: Texts::default() };
+    let mut builder = Builder::new(py, b"");
     for (index, line) in messages.lines().enumerate() {
         builder.reader.restart(line);
-        dicts.push(builder.whole().map_err(|error| with_index(py, error, index))?);
+        dicts.push(builder.whole().map_err(|error| with_index(py, *error, index))?);
     }
     Ok(dicts)
 }
 
 /// Decodes any JSON value.
 pub(super) fn value<'py>(py: Python<'py>, text: &[u8]) -> PyResult<Bound<'py, PyAny>> {
-    Builder { py, reader: Reader::new(text), depth: 0, texts: Texts::default() }.whole()
+    Builder::new(py, text).whole().map_err(|error| *error)
 }
 
 /// Says which of several messages an error is about.
@@ -58,11 +61,15 @@ struct Builder<'a, 'py> {
     py: Python<'py>,
     reader: Reader<'a>,
     depth: usize,
-    texts: Texts,
+    names: Names<'py>,
 }
 
-impl<'py> Builder<'_, 'py> {
-    fn whole(&mut self) -> PyResult<Bound<'py, PyAny>> {
+impl<'a, 'py> Builder<'a, 'py> {
+    fn new(py: Python<'py>, text: &'a [u8]) -> Self {
+        Self { py, reader: Reader::new(text), depth: 0, names: Names::default() }
+    }
+
+    fn whole(&mut self) -> Built<'py> {
         let py = self.py;
         self.depth = 0;
         let value = self.value()?;
@@ -70,11 +77,11 @@ impl<'py> Builder<'_, 'py> {
         Ok(value)
     }
 
-    fn member(&mut self, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
+    fn member(&mut self, name: &str) -> Built<'py, Option<Bound<'py, PyAny>>> {
         let py = self.py;
         let corrupt = |malformed| corrupt_at(py, malformed);
         if self.reader.value().map_err(corrupt)? != Token::Object {
-            return Err(corrupt(Malformed { at: 0 }));
+            return Err(corrupt(Malformed { at: 0 }).into());
         }
         self.depth = 1;
         let mut found = None;
@@ -89,39 +96,42 @@ impl<'py> Builder<'_, 'py> {
         Ok(found)
     }
 
-    fn value(&mut self) -> PyResult<Bound<'py, PyAny>> {
+    fn value(&mut self) -> Built<'py> {
         let py = self.py;
         match self.reader.value() {
-            Ok(Token::Text(text)) => string(py, &mut self.texts, text).map(Bound::into_any),
+            Ok(Token::Text(text)) => match usual(py, text) {
+                Some(word) => Ok(word.as_any().clone()),
+                None => Ok(make(py, text)?.into_any()),
+            },
             Ok(Token::Object) => self.object(),
             Ok(Token::List) => self.list(),
             Ok(Token::Number(text)) => number(py, text),
             Ok(Token::Null) => Ok(py.None().into_bound(py)),
             Ok(Token::Bool(value)) => Ok(PyBool::new(py, value).to_owned().into_any()),
-            Err(malformed) => Err(corrupt_at(py, malformed)),
+            Err(malformed) => Err(corrupt_at(py, malformed).into()),
         }
     }
 
-    fn list(&mut self) -> PyResult<Bound<'py, PyAny>> {
+    fn list(&mut self) -> Built<'py> {
         let py = self.py;
         self.enter()?;
-        let list = PyList::empty(py);
+        let mut items = SmallVec::<[_; 8]>::new();
         while self.reader.item().map_err(|malformed| corrupt_at(py, malformed))? {
-            list.append(self.value()?)?;
+            items.push(self.value()?);
         }
         self.depth -= 1;
-        Ok(list.into_any())
+        Ok(PyList::new(py, items)?.into_any())
     }
 
-    fn object(&mut self) -> PyResult<Bound<'py, PyAny>> {
-        let py = self.py;
+    fn object(&mut self) -> Built<'py> {
+        let Self { py, .. } = *self;
         self.enter()?;
         let dict = PyDict::new(py);
         loop {
             let name = match self.reader.name() {
-                Ok(Some(name)) => string(py, &mut self.texts, name)?,
+                Ok(Some(name)) => self.names.get(py, name, || make(py, name))?,
                 Ok(None) => break,
-                Err(malformed) => return Err(corrupt_at(py, malformed)),
+                Err(malformed) => return Err(corrupt_at(py, malformed).into()),
             };
             dict.set_item(name, self.value()?)?;
         }
@@ -129,61 +139,28 @@ impl<'py> Builder<'_, 'py> {
         Ok(dict.into_any())
     }
 
-    fn enter(&mut self) -> PyResult<()> {
+    fn enter(&mut self) -> Built<'py, ()> {
         if self.depth >= MAX_DEPTH {
-            return Err(corrupt(self.py, "a stored message is nested too deep"));
+            return Err(corrupt(self.py, "a stored message is nested too deep").into());
         }
         self.depth += 1;
         Ok(())
     }
 }
 
-/// Makes text, which is checked to be UTF-8 here and nowhere else; the usual words are made once.
-pub(super) fn string<'py>(
-    py: Python<'py>,
-    texts: &mut Texts,
-    text: &[u8],
-) -> PyResult<Bound<'py, PyString>> {
-    if let Some(word) = usual(py, text) {
-        return Ok(word.clone());
-    }
-    texts.make(py, text)
-}
-
-/// Returns the names and roles that nearly every message has.
-fn usual<'py>(py: Python<'py>, text: &[u8]) -> Option<&'py Bound<'py, PyString>> {
-    Some(match text {
-        b"role" => intern!(py, "role"),
-        b"content" => intern!(py, "content"),
-        b"user" => intern!(py, "user"),
-        b"assistant" => intern!(py, "assistant"),
-        b"system" => intern!(py, "system"),
-        b"tool" => intern!(py, "tool"),
-        b"tool_calls" => intern!(py, "tool_calls"),
-        b"tool_call_id" => intern!(py, "tool_call_id"),
-        b"name" => intern!(py, "name"),
-        b"type" => intern!(py, "type"),
-        b"text" => intern!(py, "text"),
-        b"id" => intern!(py, "id"),
-        b"function" => intern!(py, "function"),
-        b"arguments" => intern!(py, "arguments"),
-        _ => return None,
-    })
-}
-
 /// Makes an `int` with every digit, or a `float`.
-fn number<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyAny>> {
+fn number<'py>(py: Python<'py>, text: &str) -> Built<'py> {
     if let Ok(small) = text.parse::<i64>() {
         return Ok(PyInt::new(py, small).into_any());
     }
     if text.contains(['.', 'e', 'E']) {
         return match text.parse::<f64>() {
             Ok(float) if float.is_finite() => Ok(PyFloat::new(py, float).into_any()),
-            _ => Err(corrupt(py, "a stored message holds a number that is out of range")),
+            _ => Err(corrupt(py, "a stored message holds a number that is out of range").into()),
         };
     }
     let too_long = |_| corrupt(py, "a stored message holds a number of too many digits");
-    py.get_type::<PyInt>().call1((text,)).map_err(too_long)
+    Ok(py.get_type::<PyInt>().call1((text,)).map_err(too_long)?)
 }
 
 #[cold]

@@ -174,7 +174,7 @@ impl PyMessages {
 
     /// Return the conversation as one JSON array, spliced from the stored texts.
     fn to_json<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
-        super::text::Texts::default().make(py, &self.0.to_json())
+        super::text::make(py, &self.0.to_json())
     }
 
     /// Return the index of the first message equal to `value`.

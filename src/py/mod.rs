@@ -10,16 +10,17 @@ mod error;
 mod foreign;
 mod fork;
 mod login;
-mod members;
 mod message;
 mod messages;
 mod op_ids;
 mod port;
+mod processor;
 mod refusal;
 mod results;
 mod store;
 mod text;
 mod untracked;
+mod words;
 
 use pyo3::prelude::*;
 

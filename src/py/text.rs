@@ -1,56 +1,87 @@
 //! UTF-8 to `str`.
 
-use pyo3::exceptions::PyUnicodeDecodeError;
+use std::ffi::c_void;
+use std::mem::MaybeUninit;
+use std::{ptr, slice};
+
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use super::error::exception;
-use crate::codec::utf8::code_points;
+use super::processor::units;
+use crate::codec::utf8::{SLACK, Unit, widest};
 use crate::error::Error;
 
-/// Longer text is left to `CPython`, so that what is kept for the next text stays small.
-const LONGEST: usize = 1 << 14;
+/// Longer text is counted, and written in its place.
+const SHORT: usize = 1000;
 
-/// Makes `str` objects; keeps the room that one took for the next.
-#[derive(Default)]
-pub(super) struct Texts {
-    characters: Vec<u32>,
-}
+/// The last characters that `str` keeps in one byte (of two kinds), in two, and in four.
+const ASCII: u32 = 0x7f;
+const NARROW: u32 = 0xff;
+const MIDDLE: u32 = 0xffff;
+const WIDE: u32 = 0x10_ffff;
 
-impl Texts {
-    /// Makes text, which is checked to be UTF-8 here and nowhere else.
-    ///
-    /// `CPython`'s own decoder widens what it has each time a wider character comes; told all
-    /// characters at once, it makes the object once.
-    pub(super) fn make<'py>(
-        &mut self,
-        py: Python<'py>,
-        utf8: &[u8],
-    ) -> PyResult<Bound<'py, PyString>> {
-        if utf8.len() > LONGEST || utf8.is_ascii() {
-            return PyString::from_bytes(py, utf8).map_err(|error| {
-                if error.is_instance_of::<PyUnicodeDecodeError>(py) { no_utf8(py) } else { error }
-            });
-        }
-        if self.characters.len() < utf8.len() {
-            self.characters.resize(utf8.len(), 0);
-        }
-        let characters = code_points(utf8, &mut self.characters)
-            .and_then(|count| self.characters.get(..count))
-            .ok_or_else(|| no_utf8(py))?;
-        wide(py, characters)
+/// Makes text, which is checked to be UTF-8 here and nowhere else.
+///
+/// `CPython`'s own decoder widens what it has each time a wider character comes; the largest byte tells
+/// how wide the widest is, so the object is made once.
+pub(super) fn make<'py>(py: Python<'py>, utf8: &[u8]) -> PyResult<Bound<'py, PyString>> {
+    match widest(utf8) {
+        0..0x80 => object(py, utf8, ASCII),
+        0x80..0xc4 => characters::<u8>(py, utf8, NARROW),
+        0xc4..0xf0 => characters::<u16>(py, utf8, MIDDLE),
+        _ => characters::<u32>(py, utf8, WIDE),
     }
 }
 
+/// Makes text of characters up to `last`, for which `T` is as wide as the object keeps them.
+fn characters<'py, T: Unit>(
+    py: Python<'py>,
+    utf8: &[u8],
+    last: u32,
+) -> PyResult<Bound<'py, PyString>> {
+    let text = simdutf8::basic::from_utf8(utf8).map_err(|_| no_utf8(py))?;
+    if text.len() > SHORT {
+        return long::<T>(py, text, last);
+    }
+    // Not counted before: more room than there can be characters is at hand.
+    let mut room = [MaybeUninit::<T>::uninit(); SHORT + SLACK];
+    let written = units(text, &mut room).and_then(|count| room.get(..count));
+    object(py, written.ok_or_else(|| no_utf8(py))?, last)
+}
+
+/// Makes an object of its characters.
+#[inline]
 #[expect(unsafe_code, reason = "PyO3 has no word for it")]
-fn wide<'py>(py: Python<'py>, characters: &[u32]) -> PyResult<Bound<'py, PyString>> {
-    // SAFETY: on every system but Windows, which the crate does not know, `wchar_t` has 32 bits;
-    // the slice is live, its length fits, and what comes back is a new `str` or an exception.
+fn object<'py, T>(py: Python<'py>, written: &[T], last: u32) -> PyResult<Bound<'py, PyString>> {
+    let (object, places) = empty(py, written.len(), last)?;
+    // SAFETY: there is a place as wide as `T` for each, by what `last` says, and all were written.
+    unsafe { ptr::copy_nonoverlapping(written.as_ptr(), places.cast(), written.len()) };
+    Ok(object)
+}
+
+#[expect(unsafe_code, reason = "PyO3 has no word for it")]
+fn long<'py, T: Unit>(py: Python<'py>, text: &str, last: u32) -> PyResult<Bound<'py, PyString>> {
+    let count = text.chars().count();
+    let (object, places) = empty(py, count, last)?;
+    // SAFETY: there are `count` places as wide as `T`, by what `last` says; what was not written to yet
+    // is said to be so, and nobody else sees the object before all was.
+    let places = unsafe { slice::from_raw_parts_mut(places.cast::<MaybeUninit<T>>(), count) };
+    let written = units(text, places).filter(|&written| written == count);
+    written.map(|_| object).ok_or_else(|| no_utf8(py))
+}
+
+/// Makes an object that has a place for each character, and returns where those are.
+#[inline]
+#[expect(unsafe_code, reason = "PyO3 has no word for it")]
+fn empty(py: Python<'_>, count: usize, last: u32) -> PyResult<(Bound<'_, PyString>, *mut c_void)> {
+    // SAFETY: the length of a slice fits; what comes back is a new `str` or an exception.
     unsafe {
-        let text =
-            ffi::PyUnicode_FromWideChar(characters.as_ptr().cast(), characters.len().cast_signed());
-        Ok(Bound::from_owned_ptr_or_err(py, text)?.cast_into_unchecked())
+        let object = ffi::PyUnicode_New(count.cast_signed(), last);
+        let object = Bound::from_owned_ptr_or_err(py, object)?;
+        let places = ffi::PyUnicode_DATA(object.as_ptr());
+        Ok((object.cast_into_unchecked(), places))
     }
 }
 

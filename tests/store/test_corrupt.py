@@ -106,6 +106,30 @@ def test_a_damaged_memory_can_be_deleted_and_a_foreign_list_cannot(
     assert make.raw.lrange(make.key("m"), 0, -1) == foreign
 
 
+@pytest.mark.parametrize(
+    "wrong", [b"\xff", b"\x80", b"\xc0\x80", b"\xed\xa0\x80", b"\xe6\x9d", b"\xf4\x90\x80\x80"]
+)
+@pytest.mark.parametrize("filling", "aé東🙂")
+def test_text_that_is_no_utf_8_is_reported_when_it_is_touched(
+    make: Maker, backend: Any, wrong: bytes, filling: str
+) -> None:
+    if "fake" in make.kind.tags:
+        pytest.skip("fakeredis sends bytes that are no UTF-8 as a simple string, which is no RESP")
+    for length in (0, 1, 15, 16, 17, 40, 100):
+        text = f"{filling * length}{'?' * len(wrong)}{filling * length}"
+        backend.save("m", [user("fine"), user(text)])
+        chunk = make.raw.lindex(make.key("m"), 1)
+        make.raw.lset(make.key("m"), 1, chunk.replace(b"?" * len(wrong), wrong))
+        loaded = backend.load("m")
+        assert loaded[0].content == "fine"
+        assert loaded[1].role == "user"
+        with pytest.raises(CorruptError, match="not UTF-8") as caught:
+            loaded.to_dicts()
+        assert caught.value.index == 1
+        with pytest.raises(CorruptError, match="not UTF-8"):
+            assert loaded[1].content
+
+
 def test_a_later_version_is_named(make: Maker, backend: Any) -> None:
     make.raw.rpush(make.key("m"), b"redember:7 something=else")
     with pytest.raises(CorruptError, match=r"version 7.*upgrade"):

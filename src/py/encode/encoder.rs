@@ -1,147 +1,51 @@
-//! Python objects to JSON text. What has no JSON form is refused, with the path to it.
+//! Writes one message after the other.
 
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::critical_section::with_critical_section;
-use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyMapping, PyString, PyTuple};
+use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyMapping, PyString, PyTuple};
 use smallvec::SmallVec;
 
+use super::MOST_BYTES;
+use super::characters::characters;
 use super::members::Members;
-use super::message::PyMessage;
-use super::messages::PyMessages;
-use super::refusal::{Refusal, step, type_name};
-use crate::codec::json::{MAX_DEPTH, depth, write_float, write_integer, write_string};
+use super::model::dumped;
+use super::names::Names;
+use crate::codec::json::{MAX_DEPTH, depth, write_float, write_integer};
 use crate::message::Message;
-use crate::messages::{Limits, Messages};
+use crate::messages::Limits;
+use crate::py::message::PyMessage;
+use crate::py::processor::{Write, writer};
+use crate::py::refusal::{Refusal, step, type_name};
 
 /// Digits that an integer may have: readers of JSON go through a float of 64 bits, which holds 308.
 const MAX_DIGITS: usize = 300;
 
-/// What the bookkeeping of one message takes, at least: counted, so that endless `{}` comes to an end.
-const BYTES_A_MESSAGE: usize = 16;
+pub(super) type Written = Result<(), Refusal>;
 
-/// Bytes that a message or conversation may take before any store's limits are known.
-pub(super) const MOST_BYTES: usize = 1 << 30;
-
-/// How many names are looked for among those that were written before, and what each may take.
-const NAMES: usize = 12;
-const NAME_BYTES: usize = 16;
-
-/// After how many messages the size of all of them is guessed.
-const SAMPLE: usize = 16;
-const MOST_GUESSED: usize = 4 << 20;
-
-type Written = Result<(), Refusal>;
-
-/// Encodes an iterable of messages. One that is [`PyMessages`] already is shared, not copied.
-pub(super) fn messages(value: &Bound<'_, PyAny>, limits: Limits) -> PyResult<Messages> {
-    let py = value.py();
-    if let Ok(messages) = value.cast::<PyMessages>() {
-        return Ok(messages.get().core().clone());
-    }
-    let plain = value.cast_exact::<PyList>().is_ok() || value.cast_exact::<PyTuple>().is_ok();
-    if !plain && is_one_message(value)? {
-        let kind = value.get_type().name()?;
-        let problem = format!("a list of messages is due, got one {kind}; wrap it in []");
-        return Err(Refusal::new(problem).raise(py, "messages"));
-    }
-    let size = value.len().unwrap_or(0).min(1 << 16);
-    let mut encoder = Encoder::new(Vec::with_capacity(size.min(SAMPLE) * 256), limits);
-    let mut ends = Vec::with_capacity(size);
-    let items = value.try_iter().map_err(|_| {
-        let kind = type_name(value);
-        Refusal::new(format!("a list of messages is due, got {kind}")).raise(py, "messages")
-    })?;
-    for (index, item) in items.enumerate() {
-        let raise = |refusal: Refusal| refusal.raise(py, &format!("messages[{index}]"));
-        let item = item.map_err(|error| raise(Refusal::raised(py, error)))?;
-        if index.saturating_mul(BYTES_A_MESSAGE) > limits.conversation {
-            let too_large = Refusal::TooLarge { whole: true, limit: limits.conversation };
-            return Err(too_large.raise(py, "messages"));
-        }
-        if index > 0 {
-            encoder.out.push(b'\n');
-        }
-        if index == SAMPLE && size > index {
-            let guess = (encoder.out.len() / index).saturating_mul(size - index);
-            encoder.out.reserve(guess.saturating_add(guess / 8).min(MOST_GUESSED));
-        }
-        encoder.begin(index);
-        encoder.message(&item).map_err(raise)?;
-        ends.push(encoder.out.len());
-    }
-    Messages::from_encoded(encoder.out.into(), &ends)
-        .map_err(|error| super::error::exception(py, &error))
-}
-
-/// Returns whether `value` looks like one message, where several are due.
-fn is_one_message(value: &Bound<'_, PyAny>) -> PyResult<bool> {
-    let py = value.py();
-    Ok(value.is_instance_of::<PyString>()
-        || value.is_instance_of::<PyBytes>()
-        || value.is_instance_of::<PyMessage>()
-        || value.cast::<PyMapping>().is_ok()
-        || value.hasattr(intern!(py, "model_dump"))?
-        || value.hasattr(intern!(py, "to_dict"))?)
-}
-
-/// Encodes one message.
-pub(super) fn message(value: &Bound<'_, PyAny>) -> PyResult<Message> {
-    let mut encoder = Encoder::unstored();
-    let written = encoder.message(value);
-    written.map_err(|refusal| refusal.raise(value.py(), "message"))?;
-    Ok(Message::from_encoded(encoder.out.into()))
-}
-
-/// Encodes the members of one message.
-pub(super) fn members<'a, 'py: 'a>(
-    py: Python<'py>,
-    members: impl Iterator<Item = (&'a str, Bound<'py, PyAny>)>,
-) -> PyResult<Message> {
-    let mut encoder = Encoder::unstored();
-    encoder.depth = 1;
-    for (name, value) in members {
-        encoder.out.push(if encoder.out.is_empty() { b'{' } else { b',' });
-        write_string(&mut encoder.out, name);
-        encoder.out.push(b':');
-        let written = encoder.value(&value).map_err(|refusal| refusal.under(|| format!(".{name}")));
-        written.map_err(|refusal| refusal.raise(py, "message"))?;
-    }
-    encoder.out.push(b'}');
-    Ok(Message::from_encoded(encoder.out.into()))
-}
-
-struct Encoder {
-    out: Vec<u8>,
-    limits: Limits,
+pub(super) struct Encoder {
+    pub(super) out: Vec<u8>,
+    pub(super) limits: Limits,
     /// How long `out` may become before the message that is being written, or all of them, are too large.
     end: usize,
     /// Whether it is all of them.
     whole: bool,
-    depth: usize,
-    /// The first names of members: messages have the same few names, and what programs and readers
-    /// of JSON make has one copy of each.
-    names: SmallVec<[Name; NAMES]>,
-}
-
-/// A name that was written, with its quotes and colon.
-struct Name {
-    object: Py<PyString>,
-    text: [u8; NAME_BYTES],
-    length: usize,
+    pub(super) depth: usize,
+    names: Names,
+    write: Write,
 }
 
 impl Encoder {
-    fn new(out: Vec<u8>, limits: Limits) -> Self {
-        let mut encoder =
-            Self { out, limits, end: 0, whole: false, depth: 0, names: SmallVec::new() };
+    pub(super) fn new(py: Python<'_>, out: Vec<u8>, limits: Limits) -> Self {
+        let (names, write) = (Names::new(py), writer());
+        let mut encoder = Self { out, limits, end: 0, whole: false, depth: 0, names, write };
         encoder.begin(0);
         encoder
     }
 
     /// Begins a message after `separators` newlines, which do not count as bytes of the conversation.
-    fn begin(&mut self, separators: usize) {
+    pub(super) fn begin(&mut self, separators: usize) {
         let Limits { message, conversation } = self.limits;
         let message = self.out.len().saturating_add(message);
         let conversation = conversation.saturating_add(separators);
@@ -149,12 +53,12 @@ impl Encoder {
     }
 
     /// For messages that are not on their way to a store, whose limits come later.
-    fn unstored() -> Self {
+    pub(super) fn unstored(py: Python<'_>) -> Self {
         let limits = Limits { message: MOST_BYTES, conversation: MOST_BYTES };
-        Self::new(Vec::with_capacity(128), limits)
+        Self::new(py, Vec::with_capacity(128), limits)
     }
 
-    fn message(&mut self, value: &Bound<'_, PyAny>) -> Written {
+    pub(super) fn message(&mut self, value: &Bound<'_, PyAny>) -> Written {
         if let Ok(dict) = value.cast_exact::<PyDict>() {
             return self.dict(dict);
         }
@@ -173,7 +77,7 @@ impl Encoder {
         )))
     }
 
-    fn value(&mut self, value: &Bound<'_, PyAny>) -> Written {
+    pub(super) fn value(&mut self, value: &Bound<'_, PyAny>) -> Written {
         // Numbers, brackets and commas take room, too: a few small lists in each other are a bomb.
         self.check_room(8)?;
         if let Ok(text) = value.cast_exact::<PyString>() {
@@ -234,15 +138,22 @@ impl Encoder {
     }
 
     fn text(&mut self, text: &Bound<'_, PyString>) -> Written {
-        let text = text.to_str().map_err(|_| {
-            Refusal::new(
-                "the text holds a lone surrogate, which UTF-8 cannot hold; clean it with \
-                 text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')",
-            )
-        })?;
-        self.check_room(text.len())?;
-        write_string(&mut self.out, text);
-        Ok(())
+        self.text_inlined(text)
+    }
+
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "most texts are members, and most are short")]
+    fn text_inlined(&mut self, text: &Bound<'_, PyString>) -> Written {
+        let text = text.as_borrowed();
+        let characters = characters(&text).map_err(|_| no_character())?;
+        // Their size is counted only where it matters.
+        if self.check_room(characters.most()).is_err() {
+            self.check_room(characters.size())?;
+        }
+        if characters.write_short(&mut self.out) {
+            return Ok(());
+        }
+        (self.write)(&characters, &mut self.out).map_err(|_| no_character())
     }
 
     fn integer(&mut self, value: &Bound<'_, PyInt>) -> Written {
@@ -278,8 +189,7 @@ impl Encoder {
             // Taken out first, since the code of a value that is no text may change the dict.
             let rest: SmallVec<[_; 8]> = dict.iter().skip(written).collect();
             for (key, value) in &rest {
-                self.out.push(if self.out.len() == start { b'{' } else { b',' });
-                self.name(key)?;
+                self.name(if self.out.len() == start { b'{' } else { b',' }, key)?;
                 self.value(value).map_err(|refusal| refusal.under(|| key_step(key)))?;
             }
         }
@@ -301,8 +211,8 @@ impl Encoder {
         for (written, (key, value)) in members.enumerate() {
             let start = self.out.len();
             let Ok(text) = value.cast_exact::<PyString>() else { return Some(written) };
-            self.out.push(if written == 0 { b'{' } else { b',' });
-            if self.name(&key).is_err() || self.text(&text).is_err() {
+            let before = if written == 0 { b'{' } else { b',' };
+            if self.name(before, &key).is_err() || self.text_inlined(&text).is_err() {
                 self.out.truncate(start);
                 return Some(written);
             }
@@ -310,30 +220,36 @@ impl Encoder {
         None
     }
 
-    /// Writes the name of a member, as a copy of what was written for it before if it was.
-    fn name(&mut self, key: &Bound<'_, PyAny>) -> Written {
-        if let Some(name) = self.names.iter().find(|name| name.object.is(key)) {
-            let (text, length) = (name.text, name.length);
-            self.check_room(length)?;
-            // All of the room at once, since that is one instruction.
-            let start = self.out.len();
-            self.out.extend_from_slice(&text);
-            self.out.truncate(start + length);
-            return Ok(());
+    /// Writes the name of a member and what comes before it, as a copy of what was written for it before
+    /// if it was.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "so that what is usual is in one function")]
+    fn name(&mut self, before: u8, key: &Bound<'_, PyAny>) -> Written {
+        let Some((text, length)) = self.names.written(key) else {
+            return self.new_name(before, key);
+        };
+        self.check_room(length)?;
+        // All of the room at once, since that is one instruction.
+        let start = self.out.len();
+        self.out.extend_from_slice(text);
+        if let Some(place) = self.out.get_mut(start) {
+            *place = before;
         }
+        self.out.truncate(start + length);
+        Ok(())
+    }
+
+    #[cold]
+    fn new_name(&mut self, before: u8, key: &Bound<'_, PyAny>) -> Written {
         let Ok(name) = key.cast::<PyString>() else {
             let problem = format!("a key is {}, keys must be text", type_name(key));
             return Err(Refusal::new(problem));
         };
+        self.out.push(before);
         let start = self.out.len();
         self.text(name).map_err(|refusal| refusal.under(|| ".(key)".to_owned()))?;
         self.out.push(b':');
-        let written = self.out.get(start..).unwrap_or_default();
-        let mut text = [0; NAME_BYTES];
-        if let Some(room) = text.get_mut(..written.len()).filter(|_| self.names.len() < NAMES) {
-            room.copy_from_slice(written);
-            self.names.push(Name { object: name.clone().unbind(), text, length: written.len() });
-        }
+        self.names.remember(name, self.out.get(start..).unwrap_or_default());
         Ok(())
     }
 
@@ -403,33 +319,17 @@ impl Encoder {
     }
 }
 
-/// Returns what a model object says of itself; `None` if it is no such object.
-fn dumped<'py>(value: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
-    let py = value.py();
-    if value.hasattr(intern!(py, "model_dump"))? {
-        return dump_model(value).map(Some);
-    }
-    if value.hasattr(intern!(py, "to_dict"))? {
-        return value.call_method0(intern!(py, "to_dict")).map(Some);
-    }
-    Ok(None)
-}
-
-/// Calls `model_dump(mode="json")`, or without the mode where it takes none.
-fn dump_model<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    let py = value.py();
-    let name = intern!(py, "model_dump");
-    let keywords = PyDict::new(py);
-    keywords.set_item(intern!(py, "mode"), intern!(py, "json"))?;
-    match value.call_method(name, (), Some(&keywords)) {
-        Err(error) if error.is_instance_of::<PyTypeError>(py) => value.call_method0(name),
-        dumped => dumped,
-    }
-}
-
 /// Returns the step of a path for a key.
 fn key_step(key: &Bound<'_, PyAny>) -> String {
     key.cast::<PyString>().map(step).unwrap_or_default()
+}
+
+#[cold]
+fn no_character() -> Refusal {
+    Refusal::new(
+        "the text holds a lone surrogate, which UTF-8 cannot hold; clean it with \
+         text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')",
+    )
 }
 
 fn too_many_digits() -> Refusal {

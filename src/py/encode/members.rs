@@ -11,6 +11,8 @@ use pyo3::types::PyDict;
 pub(super) struct Members<'a, 'py> {
     dict: &'a Bound<'py, PyDict>,
     position: ffi::Py_ssize_t,
+    /// How many there are to come: looking for one more costs as much as finding one.
+    left: usize,
 }
 
 #[expect(unsafe_code, reason = "PyO3 counts references")]
@@ -21,7 +23,7 @@ impl<'a, 'py> Members<'a, 'py> {
     /// The dict must not change while a key or value is in use: no code of Python's may run, and
     /// where there is no interpreter lock the dict's own must be held.
     pub(super) unsafe fn new(dict: &'a Bound<'py, PyDict>) -> Self {
-        Self { dict, position: 0 }
+        Self { dict, position: 0, left: dict.len() }
     }
 }
 
@@ -29,7 +31,9 @@ impl<'a, 'py> Members<'a, 'py> {
 impl<'a, 'py> Iterator for Members<'a, 'py> {
     type Item = (Borrowed<'a, 'py, PyAny>, Borrowed<'a, 'py, PyAny>);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
+        self.left = self.left.checked_sub(1)?;
         let (py, mut key, mut value) = (self.dict.py(), ptr::null_mut(), ptr::null_mut());
         let (dict, position) = (self.dict.as_ptr(), &raw mut self.position);
         // SAFETY: the position is checked against the dict as it is; what is found belongs to the

@@ -1,0 +1,51 @@
+//! The characters of a `str`, where they lie.
+
+use std::slice;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+use crate::codec::characters::{Characters, LoneSurrogate};
+
+/// Returns the characters of a text.
+///
+/// Asked for UTF-8, `CPython` makes it and keeps it as long as the text lives; this uses what was kept,
+/// and has nothing made.
+///
+/// # Errors
+/// [`LoneSurrogate`] if it cannot be made ready, which takes memory and only old extensions leave to do.
+#[inline]
+#[expect(unsafe_code, reason = "PyO3 copies")]
+pub(super) fn characters<'a>(
+    text: &'a Borrowed<'_, '_, PyString>,
+) -> Result<Characters<'a>, LoneSurrogate> {
+    let object = text.as_ptr();
+    // SAFETY: a `str` never changes, except that it is made ready once and may be given its UTF-8; it
+    // lives as long as the slices, whose width and length are what it says. One that has characters
+    // beyond U+00FF is no ASCII, so it has a place for UTF-8; that is written after its length.
+    unsafe {
+        if ffi::PyUnicode_READY(object) != 0 {
+            ffi::PyErr_Clear();
+            return Err(LoneSurrogate);
+        }
+        let length = ffi::PyUnicode_GET_LENGTH(object).cast_unsigned();
+        let data = ffi::PyUnicode_DATA(object);
+        let kind = ffi::PyUnicode_KIND(object);
+        if kind == ffi::PyUnicode_1BYTE_KIND {
+            return Ok(Characters::Narrow(slice::from_raw_parts(data.cast(), length)));
+        }
+        let object = object.cast::<ffi::PyCompactUnicodeObject>();
+        let utf8 = AtomicPtr::from_ptr(&raw mut (*object).utf8).load(Ordering::Acquire);
+        if !utf8.is_null() {
+            let bytes = slice::from_raw_parts(utf8.cast(), (*object).utf8_length.cast_unsigned());
+            return Ok(Characters::Utf8(std::str::from_utf8_unchecked(bytes)));
+        }
+        Ok(if kind == ffi::PyUnicode_2BYTE_KIND {
+            Characters::Middle(slice::from_raw_parts(data.cast(), length))
+        } else {
+            Characters::Wide(slice::from_raw_parts(data.cast(), length))
+        })
+    }
+}
