@@ -139,7 +139,7 @@ impl Items {
         Ok(Verb::Write(Write {
             id: store::id(&memory_id)?,
             mode,
-            messages: encode::messages(&messages, self.limits)?,
+            messages: encode::messages(&messages, self.limits, encode::Texts::Once)?,
             if_revision: None,
             idempotency_key: key.map(|key| format!("{key}[{place}]")),
             ttl,

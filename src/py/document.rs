@@ -20,7 +20,7 @@ pub(super) fn to_document<'py>(
 ) -> PyResult<Bound<'py, PyBytes>> {
     let py = messages.py();
     let form = if indent { Form::Indented } else { Form::Compact };
-    let document = document::write(&encode::messages(messages, LIMITS)?, form);
+    let document = document::write(&encode::messages(messages, LIMITS, encode::Texts::Once)?, form);
     document.map(|text| PyBytes::new(py, &text)).map_err(|error| exception(py, &error))
 }
 

@@ -9,6 +9,7 @@ use pyo3::exceptions::{PyIndexError, PyOverflowError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PySlice, PyString, PyTuple, PyType};
 
+use super::encode::Texts;
 use super::message::{PyMessage, equals};
 use super::untracked::Untracked;
 use super::{decode, encode};
@@ -78,7 +79,9 @@ impl PyMessages {
     fn py_new(messages: Given<'_>) -> PyResult<Self> {
         let limits = Limits { message: encode::MOST_BYTES, conversation: encode::MOST_BYTES };
         let Given(messages) = messages;
-        let messages = messages.map(|messages| encode::messages(&messages, limits)).transpose()?;
+        let messages = messages
+            .map(|messages| encode::messages(&messages, limits, Texts::Once))
+            .transpose()?;
         Ok(Self(messages.unwrap_or_default()))
     }
 

@@ -10,7 +10,7 @@ use pyo3::types::PyString;
 use super::batch::{Kind, PyBatch};
 use super::bridge::{self, Handle};
 use super::client::PyClient;
-use super::encode;
+use super::encode::{self, Texts};
 use super::error::exception;
 use super::foreign::{self, ForeignStore};
 use super::port;
@@ -162,7 +162,7 @@ macro_rules! verbs {
                 let write = Write {
                     id: id(memory_id)?,
                     mode: Mode::Save,
-                    messages: encode::messages(messages, self.limits)?,
+                    messages: encode::messages(messages, self.limits, Texts::Again)?,
                     if_revision: revision(if_revision)?,
                     idempotency_key: None,
                     ttl: given_ttl(py, ttl)?,
@@ -181,7 +181,7 @@ macro_rules! verbs {
                 let write = Write {
                     id: id(memory_id)?,
                     mode: Mode::Append,
-                    messages: encode::messages(messages, self.limits)?,
+                    messages: encode::messages(messages, self.limits, Texts::Once)?,
                     if_revision: revision(if_revision)?,
                     idempotency_key: key(idempotency_key)?,
                     ttl: Ttl::Setting,

@@ -9,10 +9,20 @@ use pyo3::types::PyString;
 
 use crate::codec::characters::{Characters, LoneSurrogate};
 
+/// Whether texts are likely to be written again, as the same objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::py) enum Texts {
+    /// They are new, and are stored once.
+    Once,
+    /// A conversation is saved as a whole, and will be with the next turn.
+    Again,
+}
+
 /// Returns the characters of a text.
 ///
-/// Asked for UTF-8, `CPython` makes it and keeps it as long as the text lives; this uses what was kept,
-/// and has nothing made.
+/// Asked for UTF-8, `CPython` makes it and keeps it as long as the text lives, which takes longer than to
+/// write it once, and pays the second time. So it is asked only where `texts` says so, and what was
+/// kept is used.
 ///
 /// # Errors
 /// [`LoneSurrogate`] if it cannot be made ready, which takes memory and only old extensions leave to do.
@@ -20,6 +30,7 @@ use crate::codec::characters::{Characters, LoneSurrogate};
 #[expect(unsafe_code, reason = "PyO3 copies")]
 pub(super) fn characters<'a>(
     text: &'a Borrowed<'_, '_, PyString>,
+    texts: Texts,
 ) -> Result<Characters<'a>, LoneSurrogate> {
     let object = text.as_ptr();
     // SAFETY: a `str` never changes, except that it is made ready once and may be given its UTF-8; it
@@ -33,8 +44,11 @@ pub(super) fn characters<'a>(
         let length = ffi::PyUnicode_GET_LENGTH(object).cast_unsigned();
         let data = ffi::PyUnicode_DATA(object);
         let kind = ffi::PyUnicode_KIND(object);
-        if kind == ffi::PyUnicode_1BYTE_KIND {
+        if ffi::PyUnicode_IS_ASCII(object) != 0 {
             return Ok(Characters::Narrow(slice::from_raw_parts(data.cast(), length)));
+        }
+        if texts == Texts::Again && ffi::PyUnicode_AsUTF8(object).is_null() {
+            ffi::PyErr_Clear(); // it has none, or there is no memory for it
         }
         let object = object.cast::<ffi::PyCompactUnicodeObject>();
         let utf8 = AtomicPtr::from_ptr(&raw mut (*object).utf8).load(Ordering::Acquire);
@@ -42,7 +56,9 @@ pub(super) fn characters<'a>(
             let bytes = slice::from_raw_parts(utf8.cast(), (*object).utf8_length.cast_unsigned());
             return Ok(Characters::Utf8(std::str::from_utf8_unchecked(bytes)));
         }
-        Ok(if kind == ffi::PyUnicode_2BYTE_KIND {
+        Ok(if kind == ffi::PyUnicode_1BYTE_KIND {
+            Characters::Narrow(slice::from_raw_parts(data.cast(), length))
+        } else if kind == ffi::PyUnicode_2BYTE_KIND {
             Characters::Middle(slice::from_raw_parts(data.cast(), length))
         } else {
             Characters::Wide(slice::from_raw_parts(data.cast(), length))

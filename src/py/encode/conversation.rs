@@ -5,6 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyMapping, PyString, PyTuple};
 use smallvec::SmallVec;
 
+use super::characters::Texts;
 use super::encoder::Encoder;
 use crate::messages::{Limits, Messages};
 use crate::py::error::exception;
@@ -23,7 +24,11 @@ const SAMPLE: usize = 16;
 const MOST_GUESSED: usize = 4 << 20;
 
 /// Encodes an iterable of messages. One that is [`PyMessages`] already is shared, not copied.
-pub(in crate::py) fn messages(value: &Bound<'_, PyAny>, limits: Limits) -> PyResult<Messages> {
+pub(in crate::py) fn messages(
+    value: &Bound<'_, PyAny>,
+    limits: Limits,
+    texts: Texts,
+) -> PyResult<Messages> {
     let py = value.py();
     if let Ok(messages) = value.cast::<PyMessages>() {
         return Ok(messages.get().core().clone());
@@ -35,8 +40,9 @@ pub(in crate::py) fn messages(value: &Bound<'_, PyAny>, limits: Limits) -> PyRes
         return Err(Refusal::new(problem).raise(py, "messages"));
     }
     let size = value.len().unwrap_or(0).min(1 << 16);
+    let room = Vec::with_capacity(size.min(SAMPLE) * MESSAGE_BYTES);
     let mut conversation = Conversation {
-        encoder: Encoder::new(py, Vec::with_capacity(size.min(SAMPLE) * MESSAGE_BYTES), limits),
+        encoder: Encoder::new(py, room, limits, texts),
         ends: SmallVec::with_capacity(size),
         size,
     };

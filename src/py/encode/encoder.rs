@@ -8,7 +8,7 @@ use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyMapping, PyString, P
 use smallvec::SmallVec;
 
 use super::MOST_BYTES;
-use super::characters::characters;
+use super::characters::{Texts, characters};
 use super::members::Members;
 use super::model::dumped;
 use super::names::Names;
@@ -34,12 +34,14 @@ pub(super) struct Encoder {
     pub(super) depth: usize,
     names: Names,
     write: Write,
+    texts: Texts,
 }
 
 impl Encoder {
-    pub(super) fn new(py: Python<'_>, out: Vec<u8>, limits: Limits) -> Self {
+    pub(super) fn new(py: Python<'_>, out: Vec<u8>, limits: Limits, texts: Texts) -> Self {
         let (names, write) = (Names::new(py), writer());
-        let mut encoder = Self { out, limits, end: 0, whole: false, depth: 0, names, write };
+        let (end, whole, depth) = Default::default();
+        let mut encoder = Self { out, limits, end, whole, depth, names, write, texts };
         encoder.begin(0);
         encoder
     }
@@ -55,7 +57,7 @@ impl Encoder {
     /// For messages that are not on their way to a store, whose limits come later.
     pub(super) fn unstored(py: Python<'_>) -> Self {
         let limits = Limits { message: MOST_BYTES, conversation: MOST_BYTES };
-        Self::new(py, Vec::with_capacity(128), limits)
+        Self::new(py, Vec::with_capacity(128), limits, Texts::Once)
     }
 
     pub(super) fn message(&mut self, value: &Bound<'_, PyAny>) -> Written {
@@ -145,7 +147,7 @@ impl Encoder {
     #[expect(clippy::inline_always, reason = "most texts are members, and most are short")]
     fn text_inlined(&mut self, text: &Bound<'_, PyString>) -> Written {
         let text = text.as_borrowed();
-        let characters = characters(&text).map_err(|_| no_character())?;
+        let characters = characters(&text, self.texts).map_err(|_| no_character())?;
         // Their size is counted only where it matters.
         if self.check_room(characters.most()).is_err() {
             self.check_room(characters.size())?;

@@ -12,6 +12,7 @@ use pyo3::prelude::*;
 use crate::codec::json::write_string;
 use crate::message::Message;
 
+pub(super) use characters::Texts;
 pub(super) use conversation::messages;
 use encoder::Encoder;
 
