@@ -130,64 +130,66 @@ impl Line {
             || Header { born: author.birth(), ..Header::default() },
             |before| before.header.clone(),
         );
-        let (lanes, rest) = before.map_or(("", ""), |before| (before.lanes(), before.rest()));
+        let (lanes, rest) =
+            before.map_or((&[][..], &[][..]), |before| (before.lanes(), before.rest()));
         let (left, right) = match before.and_then(|before| before.around(lane)) {
             Some(around) => around,
-            None => (lanes, ""),
+            None => (lanes, &[][..]),
         };
         change(&mut header);
         header.revision += 1;
         let mut text = Vec::with_capacity(160 + lanes.len() + rest.len());
         header.write_fields(&mut text);
         let start = text.len();
-        for part in [left, right, ";", lane, ":", token] {
-            text.extend_from_slice(part.as_bytes());
+        for part in [left, right, b";", lane.as_bytes(), b":", token.as_bytes()] {
+            text.extend_from_slice(part);
         }
         push_number(&mut text, ":", header.revision);
         push_number(&mut text, ":", header.count as u64);
         let lanes = (start, text.len());
-        text.extend_from_slice(rest.as_bytes());
+        text.extend_from_slice(rest);
         Some(Self { text: text.into(), header, lanes })
     }
 
     /// Returns whether the lane has no write of this number yet, nor of a later one.
     pub fn is_next(&self, Author { lane, token }: Author<'_>) -> bool {
         let Some((_, rest)) = self.entry(lane) else { return true };
-        let number = |text: &str| text.split(':').next()?.parse::<u64>().ok();
-        number(rest) < number(token)
+        let number = |text: &[u8]| {
+            let digits = text.split(|byte| *byte == b':').next()?;
+            std::str::from_utf8(digits).ok()?.parse::<u64>().ok()
+        };
+        number(rest) < number(token.as_bytes())
     }
 
     /// Returns where the lane of this name begins, and all that follows its name.
-    fn entry(&self, lane: &str) -> Option<(usize, &str)> {
+    fn entry(&self, lane: &str) -> Option<(usize, &[u8])> {
         let lanes = self.lanes();
-        let rest_of = |at: usize| lanes.get(at + 1..)?.strip_prefix(lane)?.strip_prefix(':');
+        let rest_of = |at: usize| {
+            let entry = lanes.get(at + 1..)?.strip_prefix(lane.as_bytes())?;
+            entry.strip_prefix(b":")
+        };
         // As long as nobody else writes there is one.
         rest_of(0).map(|rest| (0, rest)).or_else(|| {
-            let mut places = memchr::memchr_iter(b';', lanes.as_bytes());
+            let mut places = memchr::memchr_iter(b';', lanes);
             places.find_map(|at| Some((at, rest_of(at)?)))
         })
     }
 
     /// Returns the lanes before that of this name, and those after it.
-    fn around(&self, lane: &str) -> Option<(&str, &str)> {
+    fn around(&self, lane: &str) -> Option<(&[u8], &[u8])> {
         let (at, rest) = self.entry(lane)?;
         let lanes = self.lanes();
-        let after = memchr::memchr(b';', rest.as_bytes()).unwrap_or(rest.len());
+        let after = memchr::memchr(b';', rest).unwrap_or(rest.len());
         Some((lanes.get(..at)?, rest.get(after..)?))
     }
 
-    fn lanes(&self) -> &str {
-        self.part(self.lanes.0, self.lanes.1)
+    fn lanes(&self) -> &[u8] {
+        self.text.get(self.lanes.0..self.lanes.1).unwrap_or_default()
     }
 
     /// Returns what later versions of the format have put behind the lanes.
-    fn rest(&self) -> &str {
-        self.part(self.lanes.1, self.text.len())
-    }
-
-    fn part(&self, start: usize, end: usize) -> &str {
-        let part = self.text.get(start..end).unwrap_or_default();
-        std::str::from_utf8(part).unwrap_or_default()
+    fn rest(&self) -> &[u8] {
+        self.text.get(self.lanes.1..).unwrap_or_default()
     }
 }
 
@@ -246,7 +248,7 @@ mod tests {
             "redember:1 rev=8 count=13 total=13 skip=1 bytes=3456 chunks=4 open=3/410/5 \
              born=wB.0:1 lanes=;wA1.01:3:2:2:1763914200;iK:C:7:12:1763914200;wA1.0:9:8:13 later"
         );
-        assert_eq!(next.rest(), " later");
+        assert_eq!(next.rest(), b" later");
     }
 
     #[test]

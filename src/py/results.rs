@@ -9,6 +9,7 @@ use pyo3::types::{PyList, PyType};
 use super::error::exception;
 use super::message::PyMessage;
 use super::messages::PyMessages;
+use super::text::make;
 use super::untracked::Untracked;
 use crate::error::Result;
 use crate::store::{Answer, Info, Written};
@@ -100,15 +101,16 @@ type Fields = (usize, u64, Option<Duration>, u64, String);
 /// Turns an answer into what Python callers get.
 pub(super) fn to_python(py: Python<'_>, answer: Answer) -> PyResult<Bound<'_, PyAny>> {
     match answer {
-        Answer::Done => Ok(py.None().into_bound(py)),
+        Answer::Done | Answer::Page(None) => Ok(py.None().into_bound(py)),
         Answer::Bool(value) => value.into_bound_py_any(py),
         Answer::Count(count) => count.into_bound_py_any(py),
         Answer::Messages(messages) => untracked(py, messages.map(PyMessages::new)),
         Answer::Message(message) => untracked(py, message.map(PyMessage::new)),
         Answer::Written(written) => WriteResult::from(written).into_bound_py_any(py),
         Answer::Info(info) => info.map(MemoryInfo::from).into_bound_py_any(py),
-        Answer::Page(ids) => {
-            ids.map(|ids| PyList::new(py, ids.iter())).transpose()?.into_bound_py_any(py)
+        Answer::Page(Some(ids)) => {
+            let ids = ids.iter().map(|id| make(py, id.as_bytes()));
+            PyList::new(py, ids.collect::<PyResult<Vec<_>>>()?).map(Bound::into_any)
         }
         Answer::Many(answers) => {
             let each = |answer: Result<Answer>| match answer {
