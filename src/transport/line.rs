@@ -18,7 +18,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::oneshot;
 
 use super::LARGE;
-use super::resp::{malformed, pack, read_reply};
+use super::pack::pack;
+use super::resp::{malformed, read_reply};
 use super::screen::Screen;
 use super::source::Whole;
 use crate::plan::{Command, Forms, Reply};

@@ -4,7 +4,7 @@ use std::io::{self, IoSlice, Write};
 
 use bytes::Bytes;
 
-use super::resp::pack_parts;
+use super::pack::pack_parts;
 use crate::plan::Command;
 use crate::script::Form;
 
@@ -78,7 +78,7 @@ impl Packet {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transport::resp::pack;
+    use crate::transport::pack::pack;
 
     /// Takes a few bytes at a time, as a socket with a full buffer does.
     struct Slow(Vec<u8>);

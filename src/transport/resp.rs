@@ -1,4 +1,4 @@
-//! RESP, versions 2 and 3: packs requests, reads replies.
+//! RESP, versions 2 and 3: reads replies.
 //!
 //! The blocking transport reads replies here rather than with `redis::Parser`, for two reasons:
 //! the bytes of a large reply land in the buffers that become the messages, with no second copy, and
@@ -15,9 +15,7 @@ use smallvec::SmallVec;
 use super::bulks::take_short;
 use super::recycled::{LARGE, Recycled};
 use super::source::Source;
-use crate::decimal::digits;
-use crate::plan::{Command, Reply, ServerError, Strings};
-use crate::script::Form;
+use crate::plan::{Reply, ServerError, Strings};
 
 /// The longest line that is not a bulk string: numbers, statuses and errors.
 pub(super) const MAX_LINE: usize = 64 << 10;
@@ -36,44 +34,6 @@ const TRUSTED_ITEMS: usize = 1 << 10;
 
 /// A line that is no bulk string; nearly all are short.
 type Line = SmallVec<[u8; 32]>;
-
-/// Appends a command as it goes over the wire.
-pub(super) fn pack(out: &mut Vec<u8>, command: &Command, form: Form) {
-    pack_parts(out, command, form, |out, part| out.extend_from_slice(part));
-}
-
-/// Appends a command as [`pack`] does; `put` says what becomes of each argument.
-pub(super) fn pack_parts(
-    out: &mut Vec<u8>,
-    command: &Command,
-    form: Form,
-    mut put: impl FnMut(&mut Vec<u8>, &Bytes),
-) {
-    write_length(out, b'*', command.parts());
-    command.for_each_part(form, |part| {
-        write_length(out, b'$', part.len());
-        put(out, part);
-        out.extend_from_slice(b"\r\n");
-    });
-}
-
-/// Appends `kind`, a number and the end of the line.
-fn write_length(out: &mut Vec<u8>, kind: u8, length: usize) {
-    let digit = |unit: usize| b'0' + u8::try_from(length / unit % 10).unwrap_or_default();
-    // What is known to be so long is written in one piece, with no call.
-    match length {
-        0..10 => out.extend_from_slice(&[kind, digit(1), b'\r', b'\n']),
-        10..100 => out.extend_from_slice(&[kind, digit(10), digit(1), b'\r', b'\n']),
-        100..1000 => {
-            out.extend_from_slice(&[kind, digit(100), digit(10), digit(1), b'\r', b'\n']);
-        }
-        _ => {
-            out.push(kind);
-            out.extend_from_slice(digits(length as u64, &mut [0; 20]));
-            out.extend_from_slice(b"\r\n");
-        }
-    }
-}
 
 /// Reads one reply; push messages of RESP3 are passed over.
 ///
@@ -292,6 +252,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::plan::Command;
+    use crate::script::Form;
+    use crate::transport::pack::pack;
 
     fn read(bytes: &[u8]) -> io::Result<Reply> {
         read_reply(&mut io::BufReader::with_capacity(7, bytes))
@@ -299,14 +262,6 @@ mod tests {
 
     fn text(text: &'static str) -> Reply {
         Reply::Text(text.into())
-    }
-
-    #[test]
-    fn commands_are_packed_as_arrays_of_bulk_strings() {
-        let mut out = Vec::new();
-        let command = Command::plain(["GET".into(), "a\r\nb".into(), "".into()]);
-        pack(&mut out, &command, Form::Digest);
-        assert_eq!(out, b"*3\r\n$3\r\nGET\r\n$4\r\na\r\nb\r\n$0\r\n\r\n");
     }
 
     #[test]

@@ -46,7 +46,7 @@ def test_appends_are_there_once(connect: Calls, proxy: Proxy, do: str, on: str) 
         assert backend.info(name).revision == 2 + bool(twice)
 
 
-@pytest.mark.parametrize("at", ["test:m7", "MULTI", "EXEC"])
+@pytest.mark.parametrize("at", ["test:m7", "RPUSHX", "EVALSHA"])
 def test_saves_and_deletes_are_applied_once(connect: Calls, proxy: Proxy, at: str) -> None:
     backend = connect(proxy.address, timeout=4)
     items = {name: LARGE if int(name[1:]) % 10 == 7 else talk(1) for name in NAMES}
