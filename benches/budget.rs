@@ -115,6 +115,7 @@ fn known_save(size: usize) -> Result<Work> {
         let mut plan = store.plan(Verb::Write(black_box(write.clone())), &writer)?;
         let replies = match plan.request().commands.len() {
             1 => vec![Reply::Integer(0)],
+            2 => vec![Reply::Integer(3), Reply::Integer(0)],
             _ => vec![Reply::Nil, Reply::Array(vec![Reply::Integer(0)])],
         };
         black_box(plan.advance(replies)?);

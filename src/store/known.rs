@@ -2,10 +2,10 @@
 //!
 //! A guess, and no more: a script compares it with what is there.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use foldhash::HashMap;
 
 use crate::layout::Line;
 

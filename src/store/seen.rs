@@ -6,9 +6,7 @@
 //! became one. So what lies further back than that can be forgotten.
 
 use std::collections::HashSet;
-use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
-
-use foldhash::fast::RandomState;
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 
 /// Ids of one generation: as many as fill a table of 2^18 places, which takes 2.3 MiB.
 const GENERATION: usize = 7 << 15;
@@ -23,7 +21,7 @@ const FEW: usize = 7 << 10;
 pub(super) struct Seen {
     young: Hashes,
     old: Hashes,
-    hasher: RandomState,
+    hasher: ahash::RandomState,
     forgetful: bool,
 }
 
@@ -52,9 +50,15 @@ impl Hasher for Itself {
 impl Default for Seen {
     fn default() -> Self {
         let young = Hashes::with_capacity_and_hasher(FEW, BuildHasherDefault::default());
-        let (old, hasher, forgetful) = Default::default();
+        let (old, forgetful) = Default::default();
+        // The system's own hasher is a good source of seeds, and takes several times as long.
+        let hasher = ahash::RandomState::with_seeds(seed(), seed(), seed(), seed());
         Self { young, old, hasher, forgetful }
     }
+}
+
+fn seed() -> u64 {
+    RandomState::new().hash_one(())
 }
 
 impl Seen {

@@ -9,7 +9,7 @@
 //! that memory sees a single lane, and its header stays short.
 
 use std::collections::VecDeque;
-use std::collections::hash_map::Entry;
+use std::collections::hash_map::{Entry, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,7 +17,6 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use foldhash::HashMap;
 
 use super::known::{Known, Seen};
 use crate::decimal::decimal;
