@@ -40,7 +40,7 @@ FEW, MANY = 5, 45
 
 # What is counted under which name, and what of it has a name of its own.
 PARTS = {
-    "Python objects to JSON": ("redember::py::encode::messages", None),
+    "Python objects to JSON": ("redember::py::encode::conversation::messages", None),
     "planning: what to send": ("redember::client::Client::begin_at", None),
     "taking a connection": ("redember::transport::pool::Pool::lease", None),
     "packing and sending": (
