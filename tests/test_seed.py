@@ -199,12 +199,12 @@ def test_list_with_prefix(make: Maker, clean: redis.Redis) -> None:
 
 def test_ttl(make: Maker) -> None:
     """Also: a save extends it."""
-    backend = make(ttl=0.3)
+    backend = make(ttl=1)  # a busy machine may stop for a while
     backend.save("user-alice", HELLO)
     assert backend.load("user-alice") is not None
     began = time.monotonic()
     backend.save("user-bob", HELLO)
-    while time.monotonic() - began < 0.4:
+    while time.monotonic() - began < 1.2:
         backend.save("user-bob", HELLO)
     assert backend.load("user-bob") is not None
     assert backend.load("user-alice") is None, "Memory should have expired"
