@@ -1,5 +1,5 @@
--- Replaces all messages by those that were pushed behind them in the same transaction: a header, and the
--- chunks that it counts. ARGV: 6 to 8 see commit_known.lua.
+-- Replaces all messages by those that were pushed behind them just before: a header, and the chunks
+-- that it counts. ARGV: 6 to 8 see commit_known.lua.
 --
 -- What passes through a script is copied several times; what is pushed is not. Until the old elements
 -- are cut off nobody reads the new ones, so whatever goes wrong in between, the memory is what it was.

@@ -42,7 +42,7 @@ pub(super) fn plan(
     let staged = write.mode == Mode::Save
         && write.messages.size() >= staged_from
         && transactions
-        && writer.may_send_transactions();
+        && (known.is_some() || writer.may_send_transactions());
     let mut plan = WritePlan {
         ttl,
         writer: writer.clone(),

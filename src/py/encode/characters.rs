@@ -34,8 +34,8 @@ pub(super) fn characters<'a>(
 ) -> Result<Characters<'a>, LoneSurrogate> {
     let object = text.as_ptr();
     // SAFETY: a `str` never changes, except that it is made ready once and may be given its UTF-8; it
-    // lives as long as the slices, whose width and length are what it says. One that has characters
-    // beyond U+00FF is no ASCII, so it has a place for UTF-8; that is written after its length.
+    // lives as long as the slices, whose width and length are what it says. One that is not ASCII has
+    // a place for UTF-8; what `CPython` puts there is whole and valid, and is written after its length.
     unsafe {
         if ffi::PyUnicode_READY(object) != 0 {
             ffi::PyErr_Clear();
