@@ -92,6 +92,8 @@ pub struct Call {
     /// Times that a server which was there did not answer a request.
     silences: u32,
     tries_once: bool,
+    /// How the attempt before failed, if this request had one.
+    setback: Option<Error>,
     /// What is to be said if replicas lack what was written.
     shortage: Option<Error>,
 }
@@ -115,6 +117,7 @@ impl Call {
             silences: 0,
             // A health check says how things are now, not how they may be after five seconds.
             tries_once: operation == "ping",
+            setback: None,
             shortage: None,
         }
     }
@@ -153,6 +156,7 @@ impl Call {
     pub fn next_request(&mut self) {
         self.tries = 0;
         self.doubt = false;
+        self.setback = None;
     }
 
     /// Takes note that the request, which writes, may have been applied without its reply being read.
@@ -181,10 +185,14 @@ impl Call {
         };
         // An attempt that has no time to be answered would only leave a doubt.
         if pause + SHORTEST_PAUSE < left && !self.tries_once {
+            self.setback = Some(failure.error.clone());
             return Ok(pause);
         }
         let out_of_time = failure.retry != Retry::Never && !self.tries_once;
-        Err(self.fail(&failure.error, failure.timed_out || out_of_time, op_id))
+        // Of an attempt that the deadline cut short before it sent, only the time is known.
+        let cut_short = failure.timed_out && !failure.sent && left < SHORTEST_PAUSE;
+        let error = self.setback.as_ref().filter(|_| cut_short).unwrap_or(&failure.error);
+        Err(self.fail(error, failure.timed_out || out_of_time, op_id))
     }
 
     /// Makes the error that ends the call of one that was met, whatever was left in doubt before.
@@ -280,6 +288,18 @@ mod tests {
             call.after(&failure, false, || None).unwrap();
             assert_eq!(call.manner().patience(PATIENCE), Duration::from_secs(seconds));
         }
+    }
+
+    #[test]
+    fn an_attempt_that_the_deadline_cuts_short_tells_what_failed_before() {
+        let mut call = Call::begin("append", Duration::from_millis(50));
+        let error = Error::new(ErrorKind::ServerBusy, "max number of clients reached");
+        call.after(&Failure::before_sending(error, Retry::Later), true, || None).unwrap();
+        std::thread::sleep(Duration::from_millis(60));
+        let cut_short = Failure { timed_out: true, ..failure(false, Retry::Later) };
+        let error = call.after(&cut_short, true, || None).unwrap_err();
+        assert_eq!(error.kind(), &ErrorKind::ServerBusy);
+        assert!(error.call().timed_out);
     }
 
     #[test]
