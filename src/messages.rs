@@ -222,6 +222,19 @@ impl Messages {
         Chunk { text, messages }
     }
 
+    /// Returns the texts in `range`; those that lie together are one, with newlines between them.
+    pub(crate) fn runs(&self, range: Range<usize>) -> impl Iterator<Item = &[u8]> {
+        let spans = self.spans().get(range).unwrap_or_default();
+        let together = |one: &Span, next: &Span| self.lines.adjacent && one.segment == next.segment;
+        spans.chunk_by(together).map(|run| match run {
+            [first, .., last] => {
+                self.text(Span { segment: first.segment, start: first.start, end: last.end })
+            }
+            [span] => self.text(*span),
+            [] => &[],
+        })
+    }
+
     /// Returns whether all of them lie together, so that sizes are differences.
     fn is_one_run(&self) -> bool {
         self.lines.adjacent && self.lines.segments.len() == 1
@@ -266,6 +279,13 @@ pub struct Chunk {
     pub text: Bytes,
     /// How many.
     pub messages: usize,
+}
+
+impl Chunk {
+    /// Returns its bytes, one separator a message.
+    pub fn size(&self) -> usize {
+        self.text.len() + 1
+    }
 }
 
 impl Span {

@@ -10,8 +10,10 @@
 use std::str;
 use std::sync::Arc;
 
+use super::{CHUNK_BYTES, FOLD_CHUNKS};
 use crate::decimal::digits;
 use crate::error::{Error, Result};
+use crate::messages::Chunk;
 
 /// The header of a `log` memory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,6 +46,31 @@ pub struct Open {
     pub bytes: usize,
     /// Their messages.
     pub messages: usize,
+}
+
+impl Open {
+    /// Returns whether a chunk of this size may join the run; its end comes before the one that does not.
+    pub(super) fn takes(&self, size: usize) -> bool {
+        self.chunks < FOLD_CHUNKS && self.bytes + size < CHUNK_BYTES
+    }
+
+    /// Returns the run with a chunk more.
+    #[must_use]
+    pub(super) fn and(self, chunk: &Chunk) -> Self {
+        Self {
+            chunks: self.chunks + 1,
+            bytes: self.bytes + chunk.size(),
+            messages: self.messages + chunk.messages,
+        }
+    }
+
+    /// Returns the run behind chunks that were written at once.
+    pub(super) fn after(chunks: &[Chunk]) -> Self {
+        match chunks.last() {
+            Some(last) if last.size() < CHUNK_BYTES => Self::default().and(last),
+            _ => Self::default(),
+        }
+    }
 }
 
 impl Header {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::header::{Header, push_number};
-use super::{CHUNK_BYTES, FOLD_CHUNKS, KNOWN_BYTES, Open};
+use super::{Extension, KNOWN_BYTES, Open};
 use crate::error::{Error, Result};
 use crate::messages::Chunk;
 
@@ -89,14 +89,12 @@ impl Line {
                 revision,
                 count,
                 total: count as u64,
-                bytes: chunks.iter().map(|chunk| size(chunk) as u64).sum(),
+                bytes: chunks.iter().map(|chunk| chunk.size() as u64).sum(),
                 chunks: chunks.len(),
+                open: Open::after(chunks),
                 born,
                 ..Header::default()
             };
-            if let Some(last) = chunks.last().filter(|last| size(last) < CHUNK_BYTES) {
-                header.open.add(last);
-            }
         })
     }
 
@@ -104,15 +102,19 @@ impl Line {
     /// if it is for a script to make, as where the open run comes to its end.
     pub fn appended(before: Option<&Self>, author: Author<'_>, chunk: &Chunk) -> Option<Self> {
         let open = before.map_or_else(Open::default, |before| before.header.open);
-        let goes_on = open.chunks < FOLD_CHUNKS && open.bytes + size(chunk) < CHUNK_BYTES;
         let change = |header: &mut Header| {
             header.count += chunk.messages;
             header.total += chunk.messages as u64;
-            header.bytes += size(chunk) as u64;
+            header.bytes += chunk.size() as u64;
             header.chunks += 1;
-            header.open.add(chunk);
+            header.open = open.and(chunk);
         };
-        if goes_on { Self::next(before, author, change) } else { None }
+        if open.takes(chunk.size()) { Self::next(before, author, change) } else { None }
+    }
+
+    /// Returns the line that a save makes which adds to what is there.
+    pub fn extended(before: &Self, author: Author<'_>, extension: &Extension) -> Option<Self> {
+        Self::next(Some(before), author, |header| extension.apply(header))
     }
 
     /// Returns the line that a write makes of the one before. `change` gets what that said; lanes are
@@ -193,22 +195,10 @@ impl Line {
     }
 }
 
-impl Open {
-    fn add(&mut self, chunk: &Chunk) {
-        self.chunks += 1;
-        self.bytes += size(chunk);
-        self.messages += chunk.messages;
-    }
-}
-
-/// Returns the bytes of a chunk, one separator a message.
-fn size(chunk: &Chunk) -> usize {
-    chunk.text.len() + 1
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layout::{CHUNK_BYTES, FOLD_CHUNKS};
 
     const MINE: Author<'_> = Author { lane: "wA1.0", token: "9" };
 

@@ -5,12 +5,14 @@
 
 mod cut;
 pub mod document;
+mod extend;
 mod header;
 mod line;
 
 use bytes::Bytes;
 
 pub use cut::cut;
+pub use extend::Extension;
 pub use header::{Header, Open};
 pub use line::{Author, Line};
 

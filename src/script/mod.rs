@@ -82,6 +82,11 @@ pub static COMMIT: LazyLock<Script> = LazyLock::new(|| {
     let (known, commit) = (include_str!("commit_known.lua"), include_str!("commit.lua"));
     Script::new(&[LINE, known, KNOWN_CLOSE, OPEN, commit, CLOSE])
 });
+/// Adds to messages that stay, where the header is the known one.
+pub static EXTEND: LazyLock<Script> = LazyLock::new(|| {
+    let extend = include_str!("extend.lua");
+    Script::new(&[LINE, extend, KNOWN_CLOSE, OPEN, "return answer or { 6, 0, 0 }\n"])
+});
 /// Takes the last message away.
 pub static POP: LazyLock<Script> =
     LazyLock::new(|| Script::new(&[LINE, OPEN, include_str!("pop.lua"), CLOSE]));

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::content::Content;
 use crate::layout::Line;
 
 /// Headers that are kept at least; at most twice as many.
@@ -18,6 +19,8 @@ pub(super) struct Seen {
     pub(super) line: Arc<Line>,
     /// Whether nobody else had written when it was looked at last, so that it is worth a try.
     pub(super) is_settled: bool,
+    /// What the messages are, if it is this process that saved them last.
+    pub(super) content: Option<Content>,
 }
 
 /// What is thought to be there, by key.
@@ -70,7 +73,8 @@ mod tests {
         let line = Arc::new(Line::saved(None, author, &[]).unwrap());
         let key = |number: usize| Bytes::from(number.to_string());
         for number in 0..10 * KEPT {
-            known.insert(&key(number), Seen { line: line.clone(), is_settled: true });
+            known
+                .insert(&key(number), Seen { line: line.clone(), is_settled: true, content: None });
             assert!(known.get(&key(0)).is_some());
         }
         assert!(known.recent.len() + known.older.len() <= 2 * KEPT);

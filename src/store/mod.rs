@@ -5,6 +5,7 @@
 
 mod answer;
 mod batch;
+mod content;
 mod delete;
 mod detect;
 mod document;

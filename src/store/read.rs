@@ -1,11 +1,12 @@
 //! The verbs that read: load, tail, exists, count, info; and touch, which changes no message.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::redis_store::{StoreOptions, command};
-use super::{Answer, Info};
+use super::{Answer, Info, Writer};
 use crate::decimal::decimal;
 use crate::error::{Error, ErrorKind, Result};
 use crate::layout::{Header, read_log};
@@ -15,9 +16,15 @@ use crate::script;
 const FIRST: Bytes = Bytes::from_static(b"0");
 const LAST: Bytes = Bytes::from_static(b"-1");
 
-/// Reads a whole memory in one round trip.
-pub(super) fn load(options: &StoreOptions, key: &Bytes, refresh: bool) -> Box<dyn Plan> {
+/// Reads a whole memory in one round trip. What is damaged is forgotten, so that a save writes all of it.
+pub(super) fn load(
+    options: &StoreOptions,
+    key: &Bytes,
+    refresh: bool,
+    writer: &Arc<Writer>,
+) -> Box<dyn Plan> {
     let limit = options.limits.conversation;
+    let (writer, forgotten) = (writer.clone(), key.clone());
     let read = command("LRANGE", key, [FIRST, LAST]);
     let refresh = refresh.then(|| options.restart_ttl(key));
     Once::boxed(refreshed(read, refresh), move |mut replies| {
@@ -25,7 +32,7 @@ pub(super) fn load(options: &StoreOptions, key: &Bytes, refresh: bool) -> Box<dy
         if elements.is_empty() {
             return Ok(Answer::Messages(None));
         }
-        let (_, messages) = read_log(elements)?;
+        let (_, messages) = read_log(elements).inspect_err(|_| writer.forget(&forgotten))?;
         check_size(messages.size(), limit)?;
         Ok(Answer::Messages(Some(messages)))
     })

@@ -125,7 +125,7 @@ impl RedisStore {
         // A memory in the other layout is read, and otherwise left alone.
         let refresh = options.refresh_on_load && layout == options.layout;
         match (reading, layout) {
-            (Reading::Load, Layout::Log) => read::load(options, key, refresh),
+            (Reading::Load, Layout::Log) => read::load(options, key, refresh, writer),
             (Reading::Load, Layout::Document) => document::load(options, key, refresh),
             (Reading::Tail(count), Layout::Log) => {
                 let refresh = refresh.then(|| options.restart_ttl(key));

@@ -78,7 +78,9 @@ impl Tail {
             Some((known, relied)) => !relied && known.text() == line,
         };
         self.writer.learn(&self.key, line, is_settled);
-        read_log_tail(elements, self.count).map(|(_, messages)| Some(messages))
+        let found = read_log_tail(elements, self.count);
+        let (_, messages) = found.inspect_err(|_| self.writer.forget(&self.key))?;
+        Ok(Some(messages))
     }
 }
 

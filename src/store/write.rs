@@ -7,13 +7,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::content::Content;
 use super::identity::Identity;
+use super::known::Seen;
 use super::status::{Status, conflict, reused, stale};
 use super::{Answer, Mode, Write, Writer, Written};
 use crate::decimal::{decimal, from_the_end};
 use crate::error::{Error, Result};
-use crate::layout::{Author, Header, Line, cut};
-use crate::messages::Chunk;
+use crate::layout::{Author, Extension, Header, Line, cut};
+use crate::messages::{Chunk, Messages};
 use crate::plan::{Command, Plan, Reply, Request, Step};
 use crate::script::{self, Script};
 
@@ -35,14 +37,8 @@ pub(super) fn plan(
 ) -> Box<dyn Plan> {
     let identity = Identity::of(write, &key, writer);
     let is_at = |revision: u64| write.if_revision.is_none_or(|expected| expected == revision);
-    let known = writer.known(&key).map(|seen| seen.line);
-    let known = known.filter(|line| line.is_short() && is_at(line.header().revision));
-    let may_be_first = is_at(0);
-    let staged_from = if known.is_some() { STAGED_BYTES } else { BEGUN_BYTES };
-    let staged = write.mode == Mode::Save
-        && write.messages.size() >= staged_from
-        && transactions
-        && (known.is_some() || writer.may_send_transactions());
+    let seen = writer.known(&key);
+    let seen = seen.filter(|seen| seen.line.is_short() && is_at(seen.line.header().revision));
     let mut plan = WritePlan {
         ttl,
         writer: writer.clone(),
@@ -50,22 +46,26 @@ pub(super) fn plan(
         mode: write.mode,
         identity,
         if_revision: write.if_revision,
-        may_be_first,
-        messages: write.messages.len(),
-        chunks: cut(&write.messages),
-        known,
+        may_be_first: is_at(0),
+        transactions,
+        messages: write.messages.clone(),
+        content: None,
+        extension: None,
+        chunks: Vec::new(),
+        known: None,
         next: None,
-        stage: if staged { Stage::Staged } else { Stage::Whole },
+        stage: Stage::Whole,
         request: Request::read([]),
     };
-    plan.next = plan.next_line();
-    plan.request = plan.next_request();
+    plan.begin(seen);
     Box::new(plan)
 }
 
 /// How a write is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
+    /// As what it adds to the messages that it has in common with what is there.
+    Extended,
     /// As arguments of one script.
     Whole,
     /// Pushed as it is, behind the header that it makes, and committed by a small script that comes with
@@ -84,7 +84,12 @@ struct WritePlan {
     /// Whether there need be no memory yet.
     may_be_first: bool,
     ttl: Bytes,
-    messages: usize,
+    transactions: bool,
+    messages: Messages,
+    /// Of a save: what the messages are.
+    content: Option<Content>,
+    extension: Option<Extension>,
+    /// All messages, unless it is an extension that is sent.
     chunks: Vec<Chunk>,
     /// The header that the writer saw last, unless that cannot be the one to change.
     known: Option<Arc<Line>>,
@@ -95,6 +100,48 @@ struct WritePlan {
 }
 
 impl WritePlan {
+    /// Chooses how to send it first, by what was seen in its place.
+    fn begin(&mut self, seen: Option<Seen>) {
+        let (line, before, is_settled) = match seen {
+            Some(Seen { line, content, is_settled }) => (Some(line), content, is_settled),
+            None => (None, None, false),
+        };
+        self.known = line;
+        if self.mode == Mode::Save {
+            let (content, goes_on) = self.writer.compare(&self.messages, before);
+            self.content = Some(content);
+            let known = self.known.as_ref().filter(|_| goes_on && is_settled);
+            self.extension = known.and_then(|known| Extension::of(known.header(), &self.messages));
+        }
+        if self.extension.is_some() {
+            self.send(Stage::Extended);
+        }
+        if self.next.is_none() {
+            self.extension = None;
+            self.send_all();
+        }
+    }
+
+    /// Sends all messages.
+    fn send_all(&mut self) {
+        let (may_transact, staged_from) = match self.known {
+            Some(_) => (true, STAGED_BYTES),
+            None => (self.writer.may_send_transactions(), BEGUN_BYTES),
+        };
+        let is_staged = self.mode == Mode::Save
+            && self.messages.size() >= staged_from
+            && self.transactions
+            && may_transact;
+        self.chunks = cut(&self.messages);
+        self.send(if is_staged { Stage::Staged } else { Stage::Whole });
+    }
+
+    fn send(&mut self, stage: Stage) {
+        self.stage = stage;
+        self.next = self.next_line();
+        self.request = self.next_request();
+    }
+
     fn author(&self) -> Author<'_> {
         Author { lane: self.identity.lane(), token: self.identity.token() }
     }
@@ -104,6 +151,9 @@ impl WritePlan {
         let is_told = self.stage != Stage::Whole || known.is_some() || self.may_be_first;
         match (self.mode, self.chunks.as_slice()) {
             _ if !is_told || !self.identity.is_next(known) => None,
+            _ if self.stage == Stage::Extended => {
+                Line::extended(known?, self.author(), self.extension.as_ref()?)
+            }
             (Mode::Append, [chunk]) => Line::appended(known, self.author(), chunk),
             (Mode::Save, chunks) if (1..=FEW_CHUNKS).contains(&chunks.len()) => {
                 Line::saved(known, self.author(), chunks)
@@ -113,11 +163,24 @@ impl WritePlan {
     }
 
     fn next_request(&self) -> Request {
-        match (self.stage, &self.next) {
-            (Stage::Staged, Some(next)) => self.staged(next),
-            (Stage::Committed, Some(next)) => Request::write([self.commit(next)]),
+        match (self.stage, &self.next, &self.extension) {
+            (Stage::Extended, Some(next), Some(extension)) => {
+                Request::write([self.extend(next, extension)])
+            }
+            (Stage::Staged, Some(next), _) => self.staged(next),
+            (Stage::Committed, Some(next), _) => Request::write([self.commit(next)]),
             _ => Request::write([self.script()]),
         }
+    }
+
+    /// Returns what adds to the messages that stay.
+    fn extend(&self, next: &Line, extension: &Extension) -> Command {
+        let Extension { kept, chunks, .. } = extension;
+        let mut args = self.identity.arguments(&self.ttl, self.if_revision);
+        args.extend([self.expected(), next.text().clone()]);
+        args.extend([*kept, next.header().chunks + 1].map(decimal));
+        args.extend(chunks.iter().map(|chunk| chunk.text.clone()));
+        self.run(&script::EXTEND, args)
     }
 
     /// Returns what pushes the next header and the chunks behind what is there, and commits them.
@@ -158,7 +221,7 @@ impl WritePlan {
     /// Returns the arguments that scripts take which get the messages, too.
     fn arguments(&self) -> Vec<Bytes> {
         let in_last = self.chunks.last().map_or(0, |chunk| chunk.messages);
-        let numbers = [self.messages, in_last].map(decimal);
+        let numbers = [self.messages.len(), in_last].map(decimal);
         let mut args = self.identity.arguments(&self.ttl, self.if_revision);
         args.extend(numbers);
         args
@@ -217,25 +280,28 @@ impl Plan for WritePlan {
         if is_transaction && matches!(replies.first(), Some(Reply::Error(_))) {
             self.writer.send_no_transactions();
         }
-        self.stage = match (self.stage, self.script_reply(replies)) {
+        let stage = match (self.stage, self.script_reply(replies)) {
             (Stage::Staged, Some(Reply::Error(error))) if error.code == "NOSCRIPT" => {
                 Stage::Committed
             }
-            (Stage::Whole, None) => return Err(Error::corrupt("the server gave no answer")),
-            (Stage::Whole, Some(reply))
+            (Stage::Whole | Stage::Extended, None) => {
+                return Err(Error::corrupt("the server gave no answer"));
+            }
+            (Stage::Whole | Stage::Extended, Some(reply))
             | (_, Some(reply @ (Reply::Array(_) | Reply::Text(_) | Reply::Integer(_)))) => {
                 match Status::read(reply)? {
                     Status::Stored(line) => {
                         // Had the known header been there, the next one would have been taken.
                         let is_settled = self.known.is_none() || self.next.is_none();
-                        self.writer.learn(&self.key, &line, is_settled);
+                        self.writer.learn_written(&self.key, &line, is_settled, self.content);
                         return Ok(applied(&Header::parse(&line)?));
                     }
                     Status::StoredNext => {
                         let next = self.next.take();
                         let next = next.ok_or_else(|| Error::corrupt("nothing was asked for"))?;
                         let step = applied(next.header());
-                        self.writer.remember(&self.key, next, true);
+                        let (line, content) = (Arc::new(next), self.content);
+                        self.writer.remember(&self.key, Seen { line, is_settled: true, content });
                         return Ok(step);
                     }
                     Status::Written(written) => {
@@ -245,6 +311,11 @@ impl Plan for WritePlan {
                     Status::Conflict(actual) => return Err(conflict(actual)),
                     Status::Stale => return Err(stale()),
                     Status::Reused(actual) => return Err(reused(actual)),
+                    Status::NotStaged if self.stage == Stage::Extended => {
+                        (self.known, self.extension) = (None, None);
+                        self.send_all();
+                        return Ok(Step::Again);
+                    }
                     // The memory that was known is gone, as a rule: one is made to push to.
                     Status::NotStaged if self.known.take().is_some() && self.may_be_begun() => {
                         Stage::Staged
@@ -255,8 +326,7 @@ impl Plan for WritePlan {
             // The transaction was refused: the whole write in one script says why, or succeeds.
             _ => Stage::Whole,
         };
-        self.next = self.next_line();
-        self.request = self.next_request();
+        self.send(stage);
         Ok(Step::Again)
     }
 

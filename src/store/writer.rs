@@ -18,10 +18,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 
+use super::content::{Content, Digests};
 use super::known::{Known, Seen};
 use crate::decimal::decimal;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::layout::{KNOWN_BYTES, Line};
+use crate::messages::Messages;
 
 /// How long a retired lane rests: a minute longer than servers remember its last write.
 const REST: Duration = Duration::from_secs(660);
@@ -35,18 +37,27 @@ pub struct Writer {
     sequence: AtomicU64,
     lanes: Mutex<Lanes>,
     known: Mutex<Known>,
+    digests: Digests,
     /// Whether a server has refused a transaction.
     is_refused: AtomicBool,
 }
 
 /// Returns a random name of 72 bits.
 pub(super) fn random_name() -> Result<String> {
-    let mut random = [0; 9];
-    getrandom::fill(&mut random).map_err(|error| {
+    let mut name = [0; 9];
+    random(&mut name)?;
+    Ok(URL_SAFE_NO_PAD.encode(name))
+}
+
+/// Fills `bytes` with what nobody can foresee.
+///
+/// # Errors
+/// [`ErrorKind::Unavailable`] if the system has no randomness to give.
+pub(super) fn random(bytes: &mut [u8]) -> Result<()> {
+    getrandom::fill(bytes).map_err(|error| {
         let message = format!("cannot name this writer: no system randomness ({error})");
-        Error::new(crate::error::ErrorKind::Unavailable, message)
-    })?;
-    Ok(URL_SAFE_NO_PAD.encode(random))
+        Error::new(ErrorKind::Unavailable, message)
+    })
 }
 
 /// Lanes in use.
@@ -90,6 +101,7 @@ impl Writer {
             sequence: AtomicU64::new(1),
             lanes: Mutex::default(),
             known: Mutex::default(),
+            digests: Digests::new()?,
             is_refused: AtomicBool::new(false),
         }))
     }
@@ -120,17 +132,34 @@ impl Writer {
         self.headers().get(key)
     }
 
-    /// Takes note of the header of the memory under `key`, and whether it is as it was expected.
-    pub(super) fn remember(&self, key: &Bytes, line: Line, is_settled: bool) {
-        self.headers().insert(key, Seen { line: Arc::new(line), is_settled });
+    /// Returns what `messages` are, and whether they begin with what was seen.
+    pub(super) fn compare(&self, messages: &Messages, seen: Option<Content>) -> (Content, bool) {
+        self.digests.compare(messages, seen)
     }
 
-    /// Takes note of a header that was read; of one that is long, or not to be understood, that it is
-    /// not known.
+    /// Takes note of what is in the memory under `key`.
+    pub(super) fn remember(&self, key: &Bytes, seen: Seen) {
+        self.headers().insert(key, seen);
+    }
+
+    /// Takes note of a header that was read, and whether it is as it was expected; of one that is long, or
+    /// not to be understood, that it is not known.
     pub(super) fn learn(&self, key: &Bytes, line: &[u8], is_settled: bool) {
+        let seen = self.known(key).filter(|seen| seen.line.text() == line);
+        self.learn_written(key, line, is_settled, seen.and_then(|seen| seen.content));
+    }
+
+    /// Does the same where it is known what the messages are.
+    pub(super) fn learn_written(
+        &self,
+        key: &Bytes,
+        line: &[u8],
+        is_settled: bool,
+        content: Option<Content>,
+    ) {
         let short = Some(line).filter(|line| line.len() <= KNOWN_BYTES);
         match short.and_then(|line| Line::parse(line).ok()) {
-            Some(line) => self.remember(key, line, is_settled),
+            Some(line) => self.remember(key, Seen { line: Arc::new(line), is_settled, content }),
             None => self.forget(key),
         }
     }

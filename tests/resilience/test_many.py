@@ -53,11 +53,11 @@ def test_saves_and_deletes_are_applied_once(connect: Calls, proxy: Proxy, at: st
     backend.save_many(items)
     fault = Fault("drop", at.encode())
     proxy.inject(fault)
-    results = backend.save_many({name: [*messages, user("!")] for name, messages in items.items()})
+    results = backend.save_many({name: [user("!"), *messages] for name, messages in items.items()})
     assert fault.hits == 1
     assert {result.revision for result in results.raise_first()} == {2}
     for stored, messages in zip(backend.load_many(NAMES), items.values(), strict=True):
-        assert stored == [*messages, user("!")]
+        assert stored == [user("!"), *messages]
     proxy.inject(Fault("drop", b"EVAL"))
     assert backend.delete_many(NAMES) == [True] * len(NAMES)
     assert backend.list() == []

@@ -95,7 +95,7 @@ def test_no_part_of_it_changes_anything_when_it_arrives_again(
 ) -> None:
     """As a network may do it: the very same bytes, or some of them, by another connection."""
     backend = connect(proxy.address, timeout=5)
-    backend.save("m" if known else "warm-up", messages)
+    backend.save("m" if known else "warm-up", messages[::-1])
     backend.delete("warm-up")
     before = len(proxy.requests)
     backend.save("m", messages)
@@ -123,9 +123,10 @@ def test_a_server_that_takes_no_transactions_is_asked_once(
     raw.execute_command("ACL", "SETUSER", "plain", "on", ">pw", "~*", "+@all", "-multi", "-exec")
     backend = connect(proxy.address, username="plain", password="pw", timeout=5)
     for number in range(3):
-        assert backend.save("m", messages).revision == number + 1
-        assert backend.load("m").to_dicts() == messages
-        whole(raw, messages)
+        turned = messages[:: -1 if number % 2 else 1]
+        assert backend.save("m", turned).revision == number + 1
+        assert backend.load("m").to_dicts() == turned
+        whole(raw, turned)
     sent = b"".join(proxy.requests)
     assert (sent.count(b"MULTI"), sent.count(b"RPUSHX")) == (1, 3), (
         "saves of what is known need none"
@@ -210,9 +211,9 @@ def test_huge_conversations_are_saved_read_and_replaced(
 ) -> None:
     backend = connect(own_server.address, timeout=20)
     messages = [user(text_of_size(100, number)) for number in range(count)]
-    for number in range(2):
-        assert backend.save("m", messages).revision == number + 1
-        whole(raw, messages)
+    for number, saved in enumerate((messages[::-1], messages)):
+        assert backend.save("m", saved).revision == number + 1
+        whole(raw, saved)
     assert connect(own_server.address).tail("m", 20).to_dicts() == messages[-20:]
     assert backend.tail("m", 500).to_dicts() == messages[-500:]
     assert backend.load("m").to_dicts() == messages

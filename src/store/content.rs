@@ -1,0 +1,127 @@
+//! What a save has stored, as far as the next one has to know: does it begin with the same messages?
+//!
+//! Programs save a conversation as a whole after every turn. What this process stored, and nobody has
+//! changed since, need not be sent again.
+
+use std::fmt;
+
+use twox_hash::xxhash3_128::{RawHasher, SecretBuffer};
+
+use super::writer::random;
+use crate::error::{Error, Result};
+use crate::messages::Messages;
+
+/// Messages that were stored: how many, and their digest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Content {
+    messages: usize,
+    digest: u128,
+}
+
+/// Makes digests of 128 bits (`XXH3`, <https://xxhash.com>) that nobody outside this process can foresee:
+/// with a secret as long as the algorithm takes.
+pub(super) struct Digests(SecretBuffer<[u8; SECRET_BYTES]>);
+
+/// As long as the algorithm's own secret.
+const SECRET_BYTES: usize = 192;
+
+impl Digests {
+    /// Draws a secret.
+    ///
+    /// # Errors
+    /// As [`random`].
+    pub(super) fn new() -> Result<Self> {
+        let (mut seed, mut secret) = ([0; 8], [0; SECRET_BYTES]);
+        random(&mut seed)?;
+        random(&mut secret)?;
+        let buffer = SecretBuffer::new(u64::from_le_bytes(seed), secret);
+        let short = |_| Error::corrupt("the secret of digests is too short");
+        Ok(Self(buffer.map_err(short)?))
+    }
+
+    /// Returns what `messages` are, and whether the first of them are `before`.
+    pub(super) fn compare(&self, messages: &Messages, before: Option<Content>) -> (Content, bool) {
+        let known = before.map_or(0, |before| before.messages).min(messages.len());
+        let mut hasher = RawHasher::new(self.0.clone());
+        let mut digest = |range| {
+            for run in messages.runs(range) {
+                hasher.write(run);
+                hasher.write(b"\n");
+            }
+            hasher.finish_128()
+        };
+        let begins = Content { messages: known, digest: digest(0..known) };
+        let content = Content { messages: messages.len(), digest: digest(known..messages.len()) };
+        (content, before == Some(begins))
+    }
+}
+
+impl fmt::Debug for Digests {
+    /// Leaves the secret out.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Digests").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn conversation(texts: &[&str]) -> Messages {
+        let lines: Vec<String> = texts.iter().map(|text| format!("{{\"x\":\"{text}\"}}")).collect();
+        if lines.is_empty() {
+            return Messages::default();
+        }
+        Messages::from_lines(vec![lines.join("\n").into()], 0).unwrap()
+    }
+
+    #[test]
+    fn a_conversation_that_grew_begins_with_what_it_was() {
+        let digests = Digests::new().unwrap();
+        let all = conversation(&["a", "b", "c", "d"]);
+        for known in 0..=4 {
+            let (before, _) = digests.compare(&all.slice(0..known), None);
+            for end in 0..=4 {
+                let (content, begins) = digests.compare(&all.slice(0..end), Some(before));
+                assert_eq!(begins, known <= end, "{known} of {end}");
+                assert_eq!(content, digests.compare(&all.slice(0..end), None).0);
+            }
+        }
+        assert!(!digests.compare(&all, None).1);
+    }
+
+    #[test]
+    fn one_that_was_changed_anywhere_does_not() {
+        let digests = Digests::new().unwrap();
+        let (before, _) = digests.compare(&conversation(&["a", "b", "c"]), None);
+        for changed in [&["x", "b", "c"][..], &["a", "x", "c"], &["a", "b", "x"], &["b", "a", "c"]]
+        {
+            assert!(!digests.compare(&conversation(changed), Some(before)).1);
+            let grown: Vec<&str> = changed.iter().copied().chain(["d"]).collect();
+            assert!(!digests.compare(&conversation(&grown), Some(before)).1);
+        }
+        assert!(!digests.compare(&conversation(&["a", "b"]), Some(before)).1);
+    }
+
+    #[test]
+    fn however_messages_lie_their_digest_is_the_same() {
+        let digests = Digests::new().unwrap();
+        let all = conversation(&["a", "b", "c"]);
+        let picked = all.pick(0..3);
+        let apart: Messages = (0..3).filter_map(|at| all.get(at)).collect();
+        let segments = all.lines().map(|line| line.to_vec().into()).collect();
+        let loaded = Messages::from_lines(segments, 0).unwrap();
+        let (content, _) = digests.compare(&all, None);
+        for same in [picked, apart, loaded] {
+            assert_eq!(digests.compare(&same, Some(content)), (content, true));
+        }
+    }
+
+    #[test]
+    fn another_process_makes_others() {
+        let (mine, theirs) = (Digests::new().unwrap(), Digests::new().unwrap());
+        let all = conversation(&["a"]);
+        assert_ne!(mine.compare(&all, None), theirs.compare(&all, None));
+        assert!(!format!("{mine:?}").contains(char::is_numeric));
+    }
+}
