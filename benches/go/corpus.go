@@ -63,6 +63,20 @@ func (c *Corpus) Conversation(id string, size int) ([]Message, error) {
 	return c.native[start : start+size], nil
 }
 
+// Version returns what a memory holds at another time: a stretch that lies elsewhere, and turns behind it.
+func (c *Corpus) Version(id string, size int, version [2]int) ([]Message, error) {
+	number, err := strconv.Atoi(id[1:])
+	if err != nil {
+		return nil, err
+	}
+	start, err := c.Conversation(fmt.Sprintf("c%d", number+version[0]), size)
+	messages := append([]Message{}, start...)
+	for turn := 0; turn < version[1]; turn++ {
+		messages = append(messages, c.Turn(fmt.Sprintf("%s+%d", id, turn))...)
+	}
+	return messages, err
+}
+
 // Turn returns the two messages of a turn.
 func (c *Corpus) Turn(label string) []Message {
 	sum := 0

@@ -26,6 +26,8 @@ type Order struct {
 	Seconds float64  `json:"seconds"`
 	Writers int      `json:"writers"`
 	Turns   int      `json:"turns"`
+	// How far from its place a conversation begins, and how many turns it has grown by.
+	Versions [][2]int `json:"versions"`
 }
 
 // Worker carries out orders.
@@ -56,8 +58,8 @@ func (w *Worker) carryOut(order Order) (any, error) {
 	return nil, fmt.Errorf("no such order: %q", order.Do)
 }
 
-func (w *Worker) save(id string, size int) error {
-	messages, err := w.corpus.Conversation(id, size)
+func (w *Worker) save(id string, size int, version [2]int) error {
+	messages, err := w.corpus.Version(id, size, version)
 	if err != nil {
 		return err
 	}
@@ -66,7 +68,7 @@ func (w *Worker) save(id string, size int) error {
 
 func (w *Worker) fill(order Order) error {
 	for _, id := range order.IDs {
-		if err := w.save(id, order.Size); err != nil {
+		if err := w.save(id, order.Size, [2]int{}); err != nil {
 			return err
 		}
 	}
@@ -81,10 +83,11 @@ func (w *Worker) prepare(order Order) error {
 		}
 	}
 	load := func(id string) error { _, err := w.store.Load(id); return err }
-	save := func(id string) error { return w.save(id, order.Size) }
 	switch order.Verb {
 	case "save":
-		one(save)
+		for _, version := range order.Versions {
+			one(func(id string) error { return w.save(id, order.Size, version) })
+		}
 	case "load":
 		one(load)
 	case "tail":
@@ -96,7 +99,10 @@ func (w *Worker) prepare(order Order) error {
 			w.calls = append(w.calls, func() error { return w.store.Append(id, turn) })
 		}
 	case "save_many":
-		w.calls = []Call{func() error { return Many(order.IDs, save) }}
+		for _, version := range order.Versions {
+			save := func(id string) error { return w.save(id, order.Size, version) }
+			w.calls = append(w.calls, func() error { return Many(order.IDs, save) })
+		}
 	case "load_many":
 		w.calls = []Call{func() error { return Many(order.IDs, load) }}
 	case "ids":

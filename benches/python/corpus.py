@@ -10,9 +10,11 @@ import random
 from pathlib import Path
 from typing import Any
 
-__all__ = ["SIZE", "Corpus", "Message", "make", "to_json"]
+__all__ = ["SIZE", "Corpus", "Message", "Version", "make", "to_json"]
 
 Message = dict[str, Any]
+Version = tuple[int, int]
+"""How far from its place a conversation begins, and how many turns it has grown by."""
 
 SIZE = 10_500
 _TURNS = 512
@@ -54,6 +56,12 @@ class Corpus:
         """Return what a memory holds; its id is a letter and a number."""
         start = int(memory_id[1:]) % _STARTS * _STEP
         return self.messages[start : start + size]
+
+    def version(self, memory_id: str, size: int, version: Version) -> list[Message]:
+        """Return what a memory holds at another time."""
+        shift, turns = version
+        grown = (one for number in range(turns) for one in self.turn(f"{memory_id}+{number}"))
+        return [*self.conversation(f"c{int(memory_id[1:]) + shift}", size), *grown]
 
     def turn(self, label: str) -> list[Message]:
         """Return a turn that is like no other: both of its messages begin with `label`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 from benches.python.bench import Bench
 from benches.python.crew import FailedError, LacksError, Member
@@ -73,18 +74,23 @@ class _Record:
             self.member.order("fill", ids=cell.ids, size=1)
             server.multiply(db, cell.size // 2, cell.size - cell.size // 2)
         elif cell.verb == "load_many":  # one by one would take a minute
-            ids = cell.ids
-            self.member.order("prepare", verb="save_many", ids=ids, size=cell.messages, count=1)
+            what = {"ids": cell.ids, "size": cell.messages, "versions": cell.versions}
+            self.member.order("prepare", verb="save_many", count=1, **what)
             self.member.order("run", seconds=0)
-        elif cell.verb not in {"save", "save_many"}:
+        elif not cell.called.startswith("save"):
             self.member.order("fill", ids=cell.ids, size=cell.messages)
 
     def _round(self, *, counts: bool) -> None:
         server, plan, cell = self._bench.server, self._bench.plan, self._cell
         if cell.verb == "append":  # conversations have grown since
             self._lay_out()
-        what = {"verb": cell.called, "ids": cell.ids, "size": cell.messages, "n": TAIL}
-        what["crowd"] = cell.crowd
+        what: dict[str, Any] = {
+            "verb": cell.called,
+            "ids": cell.ids,
+            "size": cell.messages,
+            "n": TAIL,
+        }
+        what |= {"crowd": cell.crowd, "versions": cell.versions}
         self.member.order("prepare", count=cell.calls(plan), **what)
         before = server.counters()
         answer = self.member.order("run", seconds=plan.seconds)

@@ -81,8 +81,7 @@ def _targets(results: Results) -> Iterator[str]:
 
 
 def _latencies(results: Results, group: list[Cell]) -> Iterator[str]:
-    unit = {"ids": "keys", "save_many": "memories", "load_many": "memories"}
-    of = unit.get(group[0].verb, "messages")
+    of = "memories" if group[0].is_batch else "keys" if group[0].verb == "ids" else "messages"
     head = ["system"]
     for cell in group:
         head += [f"{cell.size:,} {of}: p50", "p99", "× floor"]

@@ -49,8 +49,13 @@ class Worker:
         verb, ids, size = order["verb"], order["ids"], order["size"]
         self._crowd = [[] for _ in range(order.get("crowd", 0))]
         call = self._system.call
+        versions = [tuple(version) for version in order["versions"]]
         if verb == "save":
-            self._calls = [call(verb, name, self._conversation(name, size)) for name in ids]
+            self._calls = [
+                call(verb, name, self._conversation(name, size, version))
+                for version in versions
+                for name in ids
+            ]
         elif verb == "append":
             self._calls = [
                 call(verb, *self._turn(ids[index % len(ids)], index))
@@ -61,7 +66,10 @@ class Worker:
         elif verb == "tail":
             self._calls = [call(verb, name, order["n"]) for name in ids]
         elif verb == "save_many":
-            self._calls = [call(verb, {name: self._conversation(name, size) for name in ids})]
+            self._calls = [
+                call(verb, {name: self._conversation(name, size, version) for name in ids})
+                for version in versions
+            ]
         elif verb == "load_many":
             self._calls = [call(verb, ids)]
         else:
@@ -97,8 +105,8 @@ class Worker:
         """Return all ids."""
         return {"ids": [*self._settle(self._system.ids())]}
 
-    def _conversation(self, memory_id: str, size: int) -> Any:
-        return self._system.native(self._corpus.conversation(memory_id, size))
+    def _conversation(self, memory_id: str, size: int, version: Any = (0, 0)) -> Any:
+        return self._system.native(self._corpus.version(memory_id, size, version))
 
     def _turn(self, memory_id: str, index: int) -> tuple[str, Any]:
         turn: list[Message] = self._corpus.turn(f"{memory_id}#{index}")

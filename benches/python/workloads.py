@@ -5,20 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from benches.python.corpus import Version
+
 __all__ = ["CROWD", "FULL", "QUICK", "TAIL", "TINY", "Cell", "Plan", "cells", "memories"]
 
 TAIL = 20
 CROWD = 100_000
-_CROWDED = "_crowded"  # at the end of a verb
+# At the end of a verb.
+_CROWDED = "_crowded"
+_GROWN = "_grown"
 _BATCH = 20  # messages of each conversation of a batch
+# After the last of them, a conversation is the first one again.
+_OTHERS: tuple[Version, ...] = ((0, 0), (31, 0))
+_GROWING: tuple[Version, ...] = tuple((0, turns) for turns in range(6))
 _TITLES = {
-    "save": "Save a conversation",
+    "save_grown": "Save a conversation that has grown by a turn",
+    "save": "Save another conversation in the place of one",
     "load": "Load a conversation",
     "append": "Append a turn of two messages",
     "load_crowded": f"Load a conversation beside {CROWD:,} objects of the program's own",
     "tail": f"Load the last {TAIL} messages",
     "ids": "List the ids of all memories",
-    "save_many": f"Save many conversations of {_BATCH} messages",
+    "save_many_grown": f"Save many conversations of {_BATCH} messages that have grown by a turn",
+    "save_many": f"Save many other conversations of {_BATCH} messages in the place of those",
     "load_many": f"Load many conversations of {_BATCH} messages",
 }
 
@@ -101,7 +110,19 @@ class Cell:
     @property
     def called(self) -> str:
         """The verb that systems know."""
-        return self.verb.removesuffix(_CROWDED)
+        return self.verb.removesuffix(_CROWDED).removesuffix(_GROWN)
+
+    @property
+    def versions(self) -> tuple[Version, ...]:
+        """What conversations are, one save after the other."""
+        if self.verb.endswith(_GROWN):
+            return _GROWING
+        return _OTHERS if self.called.startswith("save") else ((0, 0),)
+
+    @property
+    def is_batch(self) -> bool:
+        """Whether a call is about all of the memories."""
+        return self.called.endswith("_many")
 
     @property
     def crowd(self) -> int:
@@ -111,7 +132,7 @@ class Cell:
     @property
     def pinned(self) -> bool:
         """Whether client and server share one core: not where they may work at once."""
-        return not self.verb.endswith("_many")
+        return not self.is_batch
 
     def rounds(self, plan: Plan) -> int:
         """Return how many rounds count."""
@@ -120,13 +141,14 @@ class Cell:
     @property
     def messages(self) -> int:
         """How many messages a conversation has."""
-        return {"ids": 1, "save_many": _BATCH, "load_many": _BATCH}.get(self.verb, self.size)
+        return _BATCH if self.is_batch else 1 if self.verb == "ids" else self.size
 
     @property
     def ids(self) -> list[str]:
         """The memories that it goes over."""
-        many = self.verb.endswith("_many")
-        return memories(self.size if many else 1 if self.verb == "ids" else _spread(self.size))
+        if self.is_batch:
+            return memories(self.size)
+        return memories(1 if self.verb == "ids" else _spread(self.size))
 
     def calls(self, plan: Plan) -> int:
         """Return how many calls are made at most: appends must not make it another size."""
@@ -150,7 +172,7 @@ def cells(plan: Plan, transport: str) -> Iterator[Cell]:
 
     How servers are reached matters to single calls: the rest is measured over the first one only.
     """
-    for verb in ("save", "load", "append", "tail"):
+    for verb in (f"save{_GROWN}", "save", "load", "append", "tail"):
         for size in plan.sizes + (plan.long if verb in {"append", "tail"} else ()):
             yield Cell(transport=transport, verb=verb, size=size)
     if transport != plan.transports[0]:
@@ -158,6 +180,6 @@ def cells(plan: Plan, transport: str) -> Iterator[Cell]:
     yield Cell(transport=transport, verb=f"load{_CROWDED}", size=max(plan.sizes))
     for size in plan.listings:
         yield Cell(transport=transport, verb="ids", size=size)
-    for verb in ("save_many", "load_many"):
+    for verb in (f"save_many{_GROWN}", "save_many", "load_many"):
         for size in plan.batches:
             yield Cell(transport=transport, verb=verb, size=size)
