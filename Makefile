@@ -4,12 +4,13 @@
 PYTHON ?= $(shell scripts/find-python)
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := $(shell find src -type f) Cargo.toml Cargo.lock pyproject.toml
+TRAINED := benches/pgo/redember.profdata
+SOURCES := $(shell find src -type f) $(TRAINED) Cargo.toml Cargo.lock pyproject.toml
 PACKAGE := $(shell find python -name '*.py*' -not -path '*/__pycache__/*')
 COMPARE := .venv-compare
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench budget compare profile scale reliability fuzz lint deny check fmt build docs-check rust-test python-test wheel-test clean
+.PHONY: help demo test bench budget compare profile pgo scale reliability fuzz lint deny check fmt build docs-check rust-test python-test wheel-test clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -52,9 +53,13 @@ profile: $(VENV)/.built $(VENV)/.test ## where the instructions of a call go, wi
 	scripts/ensure-redis
 	scripts/ensure-valgrind
 	rm -rf target/profile
-	$(BIN)/maturin build --quiet --release --locked --out target/profile -- -C strip=none
+	$(BIN)/maturin build --quiet --release --locked --out target/profile -- -Cstrip=none -Cprofile-use=$(TRAINED)
 	$(BIN)/python -m pip install --quiet --no-deps --target target/profile/site target/profile/*.whl
 	PYTHONPATH=target/profile/site $(BIN)/python -m benches.profile
+
+pgo: $(VENV)/.built $(VENV)/.test ## train the compiler anew, after changes to the hot path; writes benches/pgo/redember.profdata
+	scripts/ensure-redis
+	scripts/train $(BIN)/python
 
 reliability: $(VENV)/.built $(VENV)/.test ## break servers, links and processes; writes docs/reliability.md (20 min)
 	scripts/ensure-redis

@@ -1,0 +1,1 @@
+"""What the compiler is trained with: it lays the hot path out by what was counted."""
