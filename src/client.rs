@@ -165,7 +165,10 @@ impl Client {
         verb: Verb,
     ) -> Result<(Call, Box<dyn Plan>)> {
         let call = Call::begin_at(verb.name(), started, self.options().timeout);
-        let plan = process.writer().and_then(|writer| store.plan(verb, writer));
+        let plan = process.writer().and_then(|writer| {
+            writer.note_connections(self.settings.connections());
+            store.plan(verb, writer)
+        });
         match plan {
             Ok(plan) => Ok((call, plan)),
             Err(error) => Err(call.report(&error, false)),

@@ -1,7 +1,8 @@
 //! What a save has stored, as far as the next one has to know: does it begin with the same messages?
 //!
 //! Programs save a conversation as a whole after every turn. What this process stored, and nobody has
-//! changed since, need not be sent again.
+//! changed since, need not be sent again. A server that was away may have lost a part of it, however, or
+//! have a torn file to begin again from: once a connection had to be made, all is sent once more.
 
 use std::fmt;
 
@@ -11,15 +12,17 @@ use super::writer::random;
 use crate::error::{Error, Result};
 use crate::messages::Messages;
 
-/// Messages that were stored: how many, and their digest.
+/// Messages that were stored: how many, their digest, and how many connections had been made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Content {
     messages: usize,
     digest: u128,
+    connections: u64,
 }
 
-/// Makes digests of 128 bits (`XXH3`, <https://xxhash.com>) that nobody outside this process can foresee:
-/// with a secret as long as the algorithm takes.
+/// Makes digests of 128 bits (`XXH3`, <https://xxhash.com>) with a secret that nobody outside this process
+/// knows. That is no cryptography, and need not be: two conversations of one digest are not met by chance,
+/// and whoever makes them on purpose has no way to see a digest.
 pub(super) struct Digests(SecretBuffer<[u8; SECRET_BYTES]>);
 
 /// As long as the algorithm's own secret.
@@ -40,7 +43,12 @@ impl Digests {
     }
 
     /// Returns what `messages` are, and whether the first of them are `before`.
-    pub(super) fn compare(&self, messages: &Messages, before: Option<Content>) -> (Content, bool) {
+    pub(super) fn compare(
+        &self,
+        messages: &Messages,
+        connections: u64,
+        before: Option<Content>,
+    ) -> (Content, bool) {
         let known = before.map_or(0, |before| before.messages).min(messages.len());
         let mut hasher = RawHasher::new(self.0.clone());
         let mut digest = |range| {
@@ -50,8 +58,9 @@ impl Digests {
             }
             hasher.finish_128()
         };
-        let begins = Content { messages: known, digest: digest(0..known) };
-        let content = Content { messages: messages.len(), digest: digest(known..messages.len()) };
+        let begins = Content { messages: known, digest: digest(0..known), connections };
+        let (messages, rest) = (messages.len(), known..messages.len());
+        let content = Content { messages, digest: digest(rest), connections };
         (content, before == Some(begins))
     }
 }
@@ -80,27 +89,36 @@ mod tests {
         let digests = Digests::new().unwrap();
         let all = conversation(&["a", "b", "c", "d"]);
         for known in 0..=4 {
-            let (before, _) = digests.compare(&all.slice(0..known), None);
+            let (before, _) = digests.compare(&all.slice(0..known), 7, None);
             for end in 0..=4 {
-                let (content, begins) = digests.compare(&all.slice(0..end), Some(before));
+                let (content, begins) = digests.compare(&all.slice(0..end), 7, Some(before));
                 assert_eq!(begins, known <= end, "{known} of {end}");
-                assert_eq!(content, digests.compare(&all.slice(0..end), None).0);
+                assert_eq!(content, digests.compare(&all.slice(0..end), 7, None).0);
             }
         }
-        assert!(!digests.compare(&all, None).1);
+        assert!(!digests.compare(&all, 7, None).1);
     }
 
     #[test]
     fn one_that_was_changed_anywhere_does_not() {
         let digests = Digests::new().unwrap();
-        let (before, _) = digests.compare(&conversation(&["a", "b", "c"]), None);
+        let (before, _) = digests.compare(&conversation(&["a", "b", "c"]), 7, None);
         for changed in [&["x", "b", "c"][..], &["a", "x", "c"], &["a", "b", "x"], &["b", "a", "c"]]
         {
-            assert!(!digests.compare(&conversation(changed), Some(before)).1);
+            assert!(!digests.compare(&conversation(changed), 7, Some(before)).1);
             let grown: Vec<&str> = changed.iter().copied().chain(["d"]).collect();
-            assert!(!digests.compare(&conversation(&grown), Some(before)).1);
+            assert!(!digests.compare(&conversation(&grown), 7, Some(before)).1);
         }
-        assert!(!digests.compare(&conversation(&["a", "b"]), Some(before)).1);
+        assert!(!digests.compare(&conversation(&["a", "b"]), 7, Some(before)).1);
+    }
+
+    #[test]
+    fn what_was_stored_before_a_connection_was_made_is_in_doubt() {
+        let digests = Digests::new().unwrap();
+        let all = conversation(&["a", "b"]);
+        let (before, _) = digests.compare(&all, 7, None);
+        assert!(digests.compare(&all, 7, Some(before)).1);
+        assert!(!digests.compare(&all, 8, Some(before)).1);
     }
 
     #[test]
@@ -111,9 +129,9 @@ mod tests {
         let apart: Messages = (0..3).filter_map(|at| all.get(at)).collect();
         let segments = all.lines().map(|line| line.to_vec().into()).collect();
         let loaded = Messages::from_lines(segments, 0).unwrap();
-        let (content, _) = digests.compare(&all, None);
+        let (content, _) = digests.compare(&all, 7, None);
         for same in [picked, apart, loaded] {
-            assert_eq!(digests.compare(&same, Some(content)), (content, true));
+            assert_eq!(digests.compare(&same, 7, Some(content)), (content, true));
         }
     }
 
@@ -121,7 +139,7 @@ mod tests {
     fn another_process_makes_others() {
         let (mine, theirs) = (Digests::new().unwrap(), Digests::new().unwrap());
         let all = conversation(&["a"]);
-        assert_ne!(mine.compare(&all, None), theirs.compare(&all, None));
+        assert_ne!(mine.compare(&all, 7, None), theirs.compare(&all, 7, None));
         assert!(!format!("{mine:?}").contains(char::is_numeric));
     }
 }

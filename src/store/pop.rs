@@ -66,7 +66,9 @@ impl Plan for Pop {
 
     fn advance(&mut self, replies: Vec<Reply>) -> Result<Step> {
         let mut replies = Replies::new(replies);
-        let Some((message, _lane)) = self.taking.take() else { return self.read(replies) };
+        let Some((message, _lane)) = self.taking.take() else {
+            return self.read(replies).inspect_err(|_| self.writer.forget(&self.key));
+        };
         match Status::read(replies.take()?)? {
             Status::Stored(line) => {
                 self.writer.learn(&self.key, &line, true);
@@ -80,7 +82,7 @@ impl Plan for Pop {
             Status::Stale
             | Status::Reused(_)
             | Status::StoredNext
-            | Status::NotStaged
+            | Status::NotThere
             | Status::NotCounted => Err(stale()),
         }
     }

@@ -16,8 +16,8 @@ pub(super) enum Status {
     Conflict(u64),
     Stale,
     Reused(u64),
-    /// Of a save: its chunks are not there to be committed.
-    NotStaged,
+    /// Of a save: what it relies on is not there, be it the known header or the chunks to commit.
+    NotThere,
     /// Only of a document: how many messages it has is not known.
     NotCounted,
 }
@@ -38,7 +38,7 @@ impl Status {
             2 | 5 => Ok(Self::Conflict(revision)),
             3 => Ok(Self::Stale),
             4 => Ok(Self::Reused(revision)),
-            6 => Ok(Self::NotStaged),
+            6 => Ok(Self::NotThere),
             7 => Ok(Self::NotCounted),
             _ => Err(Error::corrupt("a redember script gave an answer of another version")),
         }

@@ -78,9 +78,7 @@ impl Tail {
             Some((known, relied)) => !relied && known.text() == line,
         };
         self.writer.learn(&self.key, line, is_settled);
-        let found = read_log_tail(elements, self.count);
-        let (_, messages) = found.inspect_err(|_| self.writer.forget(&self.key))?;
-        Ok(Some(messages))
+        read_log_tail(elements, self.count).map(|(_, messages)| Some(messages))
     }
 }
 
@@ -90,7 +88,13 @@ impl Plan for Tail {
     }
 
     fn advance(&mut self, replies: Vec<Reply>) -> Result<Step> {
-        let replies = Replies::new(replies);
+        // What is damaged is forgotten, so that a save writes all of it.
+        self.take(Replies::new(replies)).inspect_err(|_| self.writer.forget(&self.key))
+    }
+}
+
+impl Tail {
+    fn take(&mut self, replies: Replies) -> Result<Step> {
         let found = match &self.known {
             Some((known, _)) if !self.asked => self.read_known(known, replies)?,
             _ => return self.read(replies).map(|found| Step::Done(Answer::Messages(found))),

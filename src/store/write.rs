@@ -110,7 +110,9 @@ impl WritePlan {
         if self.mode == Mode::Save {
             let (content, goes_on) = self.writer.compare(&self.messages, before);
             self.content = Some(content);
-            let known = self.known.as_ref().filter(|_| goes_on && is_settled);
+            // Whoever sends commands one by one does not say when it has to connect anew.
+            let may_extend = goes_on && is_settled && self.transactions;
+            let known = self.known.as_ref().filter(|_| may_extend);
             self.extension = known.and_then(|known| Extension::of(known.header(), &self.messages));
         }
         if self.extension.is_some() {
@@ -175,11 +177,11 @@ impl WritePlan {
 
     /// Returns what adds to the messages that stay.
     fn extend(&self, next: &Line, extension: &Extension) -> Command {
-        let Extension { kept, chunks, .. } = extension;
+        let before = self.known.as_ref().map_or(0, |known| known.header().chunks);
         let mut args = self.identity.arguments(&self.ttl, self.if_revision);
         args.extend([self.expected(), next.text().clone()]);
-        args.extend([*kept, next.header().chunks + 1].map(decimal));
-        args.extend(chunks.iter().map(|chunk| chunk.text.clone()));
+        args.extend([before, extension.kept].map(decimal));
+        args.extend(extension.chunks.iter().map(|chunk| chunk.text.clone()));
         self.run(&script::EXTEND, args)
     }
 
@@ -311,16 +313,16 @@ impl Plan for WritePlan {
                     Status::Conflict(actual) => return Err(conflict(actual)),
                     Status::Stale => return Err(stale()),
                     Status::Reused(actual) => return Err(reused(actual)),
-                    Status::NotStaged if self.stage == Stage::Extended => {
-                        (self.known, self.extension) = (None, None);
+                    Status::NotThere if self.stage == Stage::Extended => {
+                        self.extension = None;
                         self.send_all();
                         return Ok(Step::Again);
                     }
                     // The memory that was known is gone, as a rule: one is made to push to.
-                    Status::NotStaged if self.known.take().is_some() && self.may_be_begun() => {
+                    Status::NotThere if self.known.take().is_some() && self.may_be_begun() => {
                         Stage::Staged
                     }
-                    Status::NotStaged | Status::NotCounted => Stage::Whole,
+                    Status::NotThere | Status::NotCounted => Stage::Whole,
                 }
             }
             // The transaction was refused: the whole write in one script says why, or succeeds.

@@ -38,6 +38,8 @@ pub struct Writer {
     lanes: Mutex<Lanes>,
     known: Mutex<Known>,
     digests: Digests,
+    /// Connections that had been made when a call began last.
+    connections: AtomicU64,
     /// Whether a server has refused a transaction.
     is_refused: AtomicBool,
 }
@@ -102,6 +104,7 @@ impl Writer {
             lanes: Mutex::default(),
             known: Mutex::default(),
             digests: Digests::new()?,
+            connections: AtomicU64::new(0),
             is_refused: AtomicBool::new(false),
         }))
     }
@@ -134,7 +137,12 @@ impl Writer {
 
     /// Returns what `messages` are, and whether they begin with what was seen.
     pub(super) fn compare(&self, messages: &Messages, seen: Option<Content>) -> (Content, bool) {
-        self.digests.compare(messages, seen)
+        self.digests.compare(messages, self.connections.load(Ordering::Relaxed), seen)
+    }
+
+    /// Takes note of how many connections have been made.
+    pub(crate) fn note_connections(&self, count: u64) {
+        self.connections.store(count, Ordering::Relaxed);
     }
 
     /// Takes note of what is in the memory under `key`.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -17,6 +18,8 @@ pub(crate) struct Settings {
     pub(crate) options: ClientOptions,
     pub(super) tls: Option<Tls>,
     login: ArcSwap<Login>,
+    /// Connections that were made so far.
+    connections: AtomicU64,
 }
 
 impl Settings {
@@ -24,12 +27,22 @@ impl Settings {
     pub(crate) fn new(options: ClientOptions) -> Arc<Self> {
         let tls = options.tls.clone().map(Tls::new);
         let login = ArcSwap::from_pointee(options.login.clone());
-        Arc::new(Self { options, tls, login })
+        Arc::new(Self { options, tls, login, connections: AtomicU64::new(0) })
     }
 
     /// Replaces the login of connections to come; those that are open stay as they are.
     pub(crate) fn set_login(&self, login: Login) {
         self.login.store(Arc::new(login));
+    }
+
+    /// Returns how many connections were made, or 1: as long as there are no more, no server was away.
+    pub(crate) fn connections(&self) -> u64 {
+        // Relaxed, here and below: who had to connect counted that itself.
+        self.connections.load(Ordering::Relaxed).max(1)
+    }
+
+    pub(super) fn count_connection(&self) {
+        self.connections.fetch_add(1, Ordering::Relaxed);
     }
 }
 

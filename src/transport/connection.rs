@@ -61,6 +61,7 @@ impl Connection {
             explain(address, failure, bounds)
         });
         check_greeting(address, replies?)?;
+        address.settings.count_connection();
         connection.proven = false;
         Ok(connection)
     }

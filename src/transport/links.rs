@@ -212,6 +212,7 @@ impl Links {
 /// Connects, and has the home look after the connection. It ends when its last clone is gone.
 async fn open(address: &Address, bounds: Bounds, home: &Home) -> Result<Link, Failure> {
     let (screen, pulse) = dial(address, bounds, home).await?;
+    address.settings.count_connection();
     let connection = match home {
         Some(home) => {
             let (line, task) = Line::new(screen);

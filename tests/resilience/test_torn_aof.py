@@ -84,3 +84,36 @@ def test_half_a_save_takes_no_conversation_away(
         assert backend.append("m", [user("more")]).count == size + 1
         server.kill()
     backend.close()
+
+
+@pytest.mark.parametrize("folds", [False, True])
+@pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
+def test_half_of_what_a_save_adds_is_gone_with_the_next_but_one(
+    connect: Calls, server: Node, known: bool, folds: bool
+) -> None:
+    """The first one after the server was away may add to what is there; the one after it replaces it."""
+    messages = [user(f"{number} {'-' * 400}") for number in range(80)]
+    backend = connect(server.address, timeout=10.0)
+    (log,) = (server.directory / "appendonlydir").glob("*.incr.aof")
+    for end in range(20, 70):
+        before = log.stat().st_size
+        backend.save("m", messages[:end])
+        (*commands, _exec), _ = split(log.read_bytes()[before:])
+        names = {part.split(b"\r\n")[2] for part in commands}
+        if {b"RPUSH", b"LSET"} <= names and (b"LTRIM" in names) == folds:
+            break
+    else:
+        pytest.fail("no save added to what was there")
+    server.kill()
+    data = log.read_bytes()
+    for last in range(1, len(commands) + 1):
+        log.write_bytes(data[:before] + b"".join(commands[:last]) + b"*4\r\n$4\r\nLS")
+        server.restart()
+        assert backend.load("m") == messages[: end - 1]
+        writer = backend if known else connect(server.address, timeout=10.0)
+        for more in range(3):
+            writer.save("m", messages[: end + more])
+        server.restart()
+        assert connect(server.address).load("m") == messages[: end + 2]
+        server.kill()
+    backend.close()

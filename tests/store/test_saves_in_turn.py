@@ -115,15 +115,34 @@ def test_messages_of_any_kind_are_compared_as_what_is_stored(make: Maker) -> Non
     assert stored == [list(reversed(one)) for one in RICH], "the order of members is kept"
 
 
-def test_a_memory_that_was_found_damaged_is_written_anew(make: Maker) -> None:
+@pytest.mark.parametrize("read", ["load", "tail", "tail of one", "pop"])
+def test_a_memory_that_was_found_damaged_is_written_anew(make: Maker, read: str) -> None:
     backend = make()
-    backend.save("m", LONG[:100])
-    for read in (backend.load, lambda name: backend.tail(name, 100)):
-        make.raw.ltrim(make.key("m"), 0, -2)
+    reads: dict[str, Callable[[], Any]] = {
+        "load": lambda: backend.load("m"),
+        "tail": lambda: backend.tail("m", 100),
+        "tail of one": lambda: backend.tail("m", 1),
+        "pop": lambda: backend.pop("m"),
+    }
+    for end in (100, 101, 102):
+        backend.save("m", LONG[:end])
+        make.raw.lset(make.key("m"), -1, "damaged")
         with pytest.raises(CorruptError):
-            read("m")
-        backend.save("m", LONG[:100])
-        check(make, LONG[:100])
+            reads[read]()
+    backend.save("m", LONG[:102])
+    check(make, LONG[:102])
+
+
+@pytest.mark.parametrize("end", [22, 23, 26, 60], ids=["same", "one more", "some", "many"])
+@pytest.mark.parametrize("turns", [0, 11], ids=["saved", "grown"])
+def test_a_memory_that_lacks_chunks_is_written_anew(make: Maker, turns: int, end: int) -> None:
+    """Somebody cut it short, and nobody has read it since."""
+    backend = make()
+    for start in range(22 - turns, 23):
+        backend.save("m", LONG[:start])
+    make.raw.rpop(make.key("m"))
+    backend.save("m", LONG[:end])
+    check(make, LONG[:end])
 
 
 def test_what_was_never_committed_is_cut_off(make: Maker) -> None:

@@ -112,7 +112,7 @@ impl Plan for DocumentPlan {
             Status::Written(written) => Ok(Step::Done(Answer::Written(written))),
             Status::Conflict(actual) => Err(conflict(actual)),
             Status::Reused(actual) => Err(reused(actual)),
-            Status::Stale | Status::Stored(_) | Status::StoredNext | Status::NotStaged => {
+            Status::Stale | Status::Stored(_) | Status::StoredNext | Status::NotThere => {
                 Err(stale())
             }
             Status::NotCounted => {
