@@ -79,6 +79,17 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Goes past `beginning` if the text begins so, at the start of it, and has no more: as an object that
+    /// is open, up to the value of its last name.
+    #[inline]
+    pub fn open_with(&mut self, beginning: &[u8]) -> bool {
+        let begins = self.at == 0 && self.text.starts_with(beginning);
+        if begins {
+            (self.at, self.opened) = (beginning.len(), false);
+        }
+        begins
+    }
+
     /// Goes to the next value of a list; `false` at its end.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! JSON text to Python objects.
 
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList};
 use smallvec::SmallVec;
@@ -72,7 +73,10 @@ impl<'a, 'py> Builder<'a, 'py> {
     fn whole(&mut self) -> Built<'py> {
         let py = self.py;
         self.depth = 0;
-        let value = self.value()?;
+        let value = match self.usual()? {
+            Some(message) => message,
+            None => self.value()?,
+        };
         self.reader.end().map_err(|malformed| corrupt_at(py, malformed))?;
         Ok(value)
     }
@@ -123,10 +127,33 @@ impl<'a, 'py> Builder<'a, 'py> {
         Ok(PyList::new(py, items)?.into_any())
     }
 
-    fn object(&mut self) -> Built<'py> {
-        let Self { py, .. } = *self;
+    /// Builds a message that begins as most do, as it is written here: its role, then its content. To look
+    /// at each part of that takes as long as all else that is read of a short message.
+    #[inline]
+    fn usual(&mut self) -> Built<'py, Option<Bound<'py, PyAny>>> {
+        let py = self.py;
+        let role = if self.reader.open_with(br#"{"role":"user","content":"#) {
+            intern!(py, "user")
+        } else if self.reader.open_with(br#"{"role":"assistant","content":"#) {
+            intern!(py, "assistant")
+        } else {
+            return Ok(None);
+        };
         self.enter()?;
         let dict = PyDict::new(py);
+        dict.set_item(intern!(py, "role"), role)?;
+        dict.set_item(intern!(py, "content"), self.value()?)?;
+        self.members(dict).map(Some)
+    }
+
+    fn object(&mut self) -> Built<'py> {
+        self.enter()?;
+        self.members(PyDict::new(self.py))
+    }
+
+    /// Adds the members that follow to `dict`, up to the end of the object.
+    fn members(&mut self, dict: Bound<'py, PyDict>) -> Built<'py> {
+        let Self { py, .. } = *self;
         loop {
             let name = match self.reader.name() {
                 Ok(Some(name)) => self.names.get(py, name, || make(py, name))?,
