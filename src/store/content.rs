@@ -49,7 +49,11 @@ impl Digests {
         connections: u64,
         before: Option<Content>,
     ) -> (Content, bool) {
-        let known = before.map_or(0, |before| before.messages).min(messages.len());
+        let end = messages.len();
+        let is_comparable =
+            |before: &Content| before.connections == connections && before.messages <= end;
+        let before = before.filter(is_comparable);
+        let known = before.map_or(0, |before| before.messages);
         let mut hasher = RawHasher::new(self.0.clone());
         let mut digest = |range| {
             for run in messages.runs(range) {
@@ -58,10 +62,9 @@ impl Digests {
             }
             hasher.finish_128()
         };
-        let begins = Content { messages: known, digest: digest(0..known), connections };
-        let (messages, rest) = (messages.len(), known..messages.len());
-        let content = Content { messages, digest: digest(rest), connections };
-        (content, before == Some(begins))
+        let begins = before.is_some_and(|before| before.digest == digest(0..known));
+        let content = Content { messages: end, digest: digest(known..end), connections };
+        (content, begins)
     }
 }
 

@@ -20,7 +20,7 @@ from benches.python.systems.system import TTL, Address, LackingError, System
 __all__ = ["FloorList", "FloorScript", "FloorString"]
 
 _SECONDS = b"%d" % TTL
-_PREFIX = b"floor:"
+_PREFIX = b"baseline:memories:"  # as long as the default one of redember: listings compare it
 # Its answer ends a reply whose length is not known.
 _PING, _PONG = b"*1\r\n$4\r\nPING\r\n", b"+PONG\r\n"
 _APPEND = b"""
