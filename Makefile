@@ -53,7 +53,7 @@ profile: $(VENV)/.built $(VENV)/.test ## where the instructions of a call go, wi
 	scripts/ensure-redis
 	scripts/ensure-valgrind
 	rm -rf target/profile
-	$(BIN)/maturin build --quiet --release --locked --out target/profile -- -Cstrip=none -Cprofile-use=$(TRAINED)
+	$(BIN)/maturin build --quiet --release --locked --out target/profile -- -Cstrip=none -Cprofile-use=$(TRAINED) -Cllvm-args=-no-pgo-warn-mismatch
 	$(BIN)/python -m pip install --quiet --no-deps --target target/profile/site target/profile/*.whl
 	PYTHONPATH=target/profile/site $(BIN)/python -m benches.profile
 

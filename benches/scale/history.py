@@ -14,6 +14,8 @@ __all__ = ["LENGTHS", "Length", "measure", "report"]
 
 LENGTHS = (1, 10, 100, 1_000, 10_000, 100_000)
 _TAIL = 20
+_GROWTH = 8  # turns, before a conversation is again what it was
+_VERBS = ("append a turn", "tail of 20", "load all", "save another", "save a turn more")
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,8 @@ class Length:
         append: Of a turn, two messages.
         tail: Of the last 20 messages.
         load: Of the whole; the messages are not looked at.
-        save: Of the whole.
+        save: Of the whole, in the place of another one.
+        grow: The same, where it only has a turn more than before.
         stored: Bytes of the server's memory for each message.
     """
 
@@ -34,7 +37,13 @@ class Length:
     tail: Cost
     load: Cost
     save: Cost
+    grow: Cost
     stored: float
+
+    @property
+    def costs(self) -> tuple[Cost, ...]:
+        """All of them, as in the tables."""
+        return (self.append, self.tail, self.load, self.save, self.grow)
 
 
 def measure(server: RealServer, lengths: tuple[int, ...] = LENGTHS) -> list[Length]:
@@ -53,15 +62,29 @@ def _length(server: RealServer, backend: RedisBackend, messages: int) -> Length:
         stored = raw.memory_usage(f"{backend.options.prefix}{names[0]}", samples=0)
         heavy = max(5, min(300, 300_000 // messages))
 
+        others = ([*turn(0)[:1], *whole[1:]], whole)
+        grown = [whole]
+        for number in range(_GROWTH):
+            grown.append(grown[-1] + turn(number))
+        growing = names[: max(1, heavy // _GROWTH)]
+
         def name(number: int) -> str:
             return names[number % len(names)]
+
+        def save(number: int) -> None:
+            backend.save(name(number), others[number // len(names) % 2])
+
+        def grow(number: int) -> None:
+            often, which = divmod(number, len(growing))
+            backend.save(growing[which], grown[often % len(grown)])
 
         length = Length(
             messages,
             append=timed(raw, lambda number: backend.append(name(number), turn(number)), 1000),
             tail=timed(raw, lambda number: backend.tail(name(number), _TAIL), 1000),
             load=timed(raw, lambda number: backend.load(name(number)), heavy),
-            save=timed(raw, lambda number: backend.save(name(number), whole), heavy),
+            save=timed(raw, save, heavy),
+            grow=timed(raw, grow, heavy),
             stored=int(stored or 0) / messages,
         )
         raw.flushdb()
@@ -71,22 +94,22 @@ def _length(server: RealServer, backend: RedisBackend, messages: int) -> Length:
 def report(lengths: list[Length]) -> str:
     """Return the tables."""
     verbs = table(
-        ["messages", "append a turn", "tail of 20", "load all", "save all", "memory a message"],
+        ["messages", *_VERBS, "memory a message"],
         [
             [
                 f"{length.messages:,}",
-                *(micros(c.p50) for c in (length.append, length.tail, length.load, length.save)),
+                *(micros(cost.p50) for cost in length.costs),
                 bytes_text(length.stored),
             ]
             for length in lengths
         ],
     )
     server = table(
-        ["messages", "append a turn", "tail of 20", "load all", "save all"],
+        ["messages", *_VERBS],
         [
             [
                 f"{length.messages:,}",
-                *(micros(c.server) for c in (length.append, length.tail, length.load, length.save)),
+                *(micros(cost.server) for cost in length.costs),
             ]
             for length in lengths
         ],
