@@ -28,7 +28,7 @@ CHANGES: dict[str, Callable[[list[Any]], list[Any]]] = {
     "one put in": lambda before: [before[0], user("put in"), *before[1:]],
     "all left out": lambda _: [],
 }
-pytestmark = pytest.mark.only("redis", why="files and memory write all of it")
+pytestmark = pytest.mark.only("tcp", why="others write all of it, or go the same way")
 
 
 def check(make: Maker, messages: list[Any]) -> None:
