@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -16,6 +18,14 @@ LONGEST = 0.020
 @pytest.fixture
 def url(real_server: RealServer) -> str:
     return real_server.url + "?prefix=event-loop:"
+
+
+@pytest.fixture(autouse=True)
+def uncollected() -> Iterator[None]:
+    """A collector that walks over all that other tests left takes longer than anything here."""
+    gc.disable()
+    yield
+    gc.enable()
 
 
 async def longest_step_during(work: asyncio.Future[object]) -> float:
