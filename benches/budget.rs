@@ -18,7 +18,7 @@ use redember::messages::Messages;
 use redember::plan::Reply;
 use redember::store::{Mode, Verb};
 
-use data::{SIZES, conversation, message, text};
+use data::{SIZES, conversation, message, text, two};
 use rig::{Rig, rig, stored, write};
 
 type Work = Box<dyn FnMut() -> Result<()>>;
@@ -51,7 +51,8 @@ fn workloads(sizes: &[usize]) -> Result<Vec<(String, Work)>> {
         add("chunks", chunks(size));
         add("plan_save", plan(Mode::Save, size)?);
         add("plan_append", plan(Mode::Append, size)?);
-        add("known_save", known_save(size)?);
+        add("known_save", known_save(two(size))?);
+        add("same_save", known_save([conversation(size), conversation(size)])?);
         add("reply_load", reply(size)?);
     }
     Ok(workloads)
@@ -107,11 +108,12 @@ fn plan(mode: Mode, size: usize) -> Result<Work> {
     }))
 }
 
-/// A save of a memory whose header is known, from its plan to its end.
-fn known_save(size: usize) -> Result<Work> {
+/// Saves, in turn, to a memory whose header is known, from the plan to the end.
+fn known_save(conversations: [Messages; 2]) -> Result<Work> {
     let Rig { store, writer, id } = rig()?;
-    let write = write(&id, Mode::Save, conversation(size));
+    let [mut write, mut next] = conversations.map(|messages| write(&id, Mode::Save, messages));
     Ok(Box::new(move || {
+        std::mem::swap(&mut write, &mut next);
         let mut plan = store.plan(Verb::Write(black_box(write.clone())), &writer)?;
         let replies = match plan.request().commands.len() {
             1 => vec![Reply::Integer(0)],

@@ -18,7 +18,7 @@ use redember::messages::{Limits, Messages};
 use redember::options::{ClientOptions, Endpoint, Topology};
 use redember::store::{Answer, Batch, Mode, RedisStore, Scan, StoreOptions, Ttl, Verb, Write};
 
-use data::{SIZES, conversation};
+use data::{SIZES, conversation, two};
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
@@ -121,7 +121,14 @@ fn main() -> Outcome {
         criterion.bench_function(&format!("tail_20/{size}"), |bencher| {
             bencher.iter(|| rig.run(Verb::Tail(id.clone(), 20)));
         });
+        let mut turns = two(size);
         criterion.bench_function(&format!("save/{size}"), |bencher| {
+            bencher.iter(|| {
+                turns.reverse();
+                rig.write(Mode::Save, &id, &turns[0])
+            });
+        });
+        criterion.bench_function(&format!("save_again/{size}"), |bencher| {
             bencher.iter(|| rig.write(Mode::Save, &id, &messages));
         });
         let grown = MemoryId::new(&format!("grown-{size}"))?;
@@ -136,9 +143,15 @@ fn main() -> Outcome {
     }
     let ids = (0..1000).map(|index| MemoryId::new(&format!("listed-{index}")));
     let ids = ids.collect::<redember::error::Result<Vec<_>>>()?;
-    let messages = conversation(20);
+    let mut turns = two(20);
     criterion.bench_function("batch/1000/save", |bencher| {
-        let save = |id| write(Mode::Save, id, &messages);
+        bencher.iter(|| {
+            turns.reverse();
+            rig.run_all("save_many", ids.iter().map(|id| write(Mode::Save, id, &turns[0])))
+        });
+    });
+    criterion.bench_function("batch/1000/save_again", |bencher| {
+        let save = |id| write(Mode::Save, id, &turns[0]);
         bencher.iter(|| rig.run_all("save_many", ids.iter().map(save)));
     });
     criterion.bench_function("batch/1000/load", |bencher| {

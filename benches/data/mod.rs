@@ -36,6 +36,12 @@ pub(crate) fn message(index: usize) -> String {
     format!(r#"{{"role":"{role}","content":{text}}}"#)
 }
 
+/// Returns two conversations that begin with different messages, so that a save has to send all of one.
+#[allow(dead_code, reason = "not every bench needs it")]
+pub(crate) fn two(size: usize) -> [Messages; 2] {
+    [conversation(size), conversation(size + 1).last(size)]
+}
+
 /// Returns a conversation of `size` messages, in one piece as the codec makes it.
 #[allow(dead_code, reason = "not every bench needs it")]
 pub(crate) fn conversation(size: usize) -> Messages {

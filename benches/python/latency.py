@@ -89,8 +89,9 @@ class _Record:
             "ids": cell.ids,
             "size": cell.messages,
             "n": TAIL,
+            "crowd": cell.crowd,
+            "versions": cell.versions,
         }
-        what |= {"crowd": cell.crowd, "versions": cell.versions}
         self.member.order("prepare", count=cell.calls(plan), **what)
         before = server.counters()
         answer = self.member.order("run", seconds=plan.seconds)

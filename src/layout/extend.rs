@@ -1,13 +1,11 @@
 //! How a save that only adds messages to what is stored leaves the rest where it is.
 
 use super::header::{Header, Open};
-use super::{CHUNK_BYTES, cut};
+use super::{CHUNK_BYTES, SMALL_BYTES, cut};
 use crate::messages::{Chunk, Messages};
 
 /// The most that is written in this way: what passes through a script costs the server by the byte.
 const MOST_BYTES: usize = 16 << 10;
-/// Runs of chunks that are larger on average are not folded.
-const SMALL_BYTES: usize = 1 << 10;
 
 /// Chunks that stay as they are, and those that follow them.
 #[derive(Debug)]

@@ -56,6 +56,8 @@ impl Layout {
 pub const CHUNK_BYTES: usize = 15 << 9;
 /// How many chunks a run of small ones may have.
 pub const FOLD_CHUNKS: usize = 32;
+/// A run whose chunks are as large as that on average, or larger, is not folded.
+pub const SMALL_BYTES: usize = 1 << 10;
 /// The longest header that a writer keeps: a longer one is slower to send along than to take apart.
 pub const KNOWN_BYTES: usize = 2048;
 /// Reads the elements of a whole `log` memory: the header, then every chunk.

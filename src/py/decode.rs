@@ -127,8 +127,7 @@ impl<'a, 'py> Builder<'a, 'py> {
         Ok(PyList::new(py, items)?.into_any())
     }
 
-    /// Builds a message that begins as most do, as it is written here: its role, then its content. To look
-    /// at each part of that takes as long as all else that is read of a short message.
+    /// Builds a message that begins as most do, as it is written here: its role, then its content.
     #[inline]
     fn usual(&mut self) -> Built<'py, Option<Bound<'py, PyAny>>> {
         let py = self.py;

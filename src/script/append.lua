@@ -21,7 +21,7 @@ end
 if added > 0 and (not small or run + 0 >= FOLD_CHUNKS or run_bytes + size >= CHUNK_BYTES) then
   -- The run ends, and is folded into one chunk if its chunks are small: Lua hashes every byte of every
   -- string it makes, so what is folded costs the server more than all the rest.
-  if run + 0 > 1 and run_bytes / run < 1024 then
+  if run + 0 > 1 and run_bytes / run < SMALL_BYTES then
     local pushed = small and 1 or 0
     local folded = table.concat(call('LRANGE', key, -run - pushed, -1 - pushed), '\n')
     -- Counted from the head: a server that died while it wrote to its append-only file may begin again

@@ -51,9 +51,9 @@ impl Script {
     }
 }
 
-/// What scripts and core must agree on: [`crate::layout::CHUNK_BYTES`] and
-/// [`crate::layout::FOLD_CHUNKS`].
-const SIZES: &str = "local CHUNK_BYTES, FOLD_CHUNKS = 7680, 32\n";
+/// What scripts and core must agree on: [`crate::layout::CHUNK_BYTES`],
+/// [`crate::layout::FOLD_CHUNKS`] and [`crate::layout::SMALL_BYTES`].
+const SIZES: &str = "local CHUNK_BYTES, FOLD_CHUNKS, SMALL_BYTES = 7680, 32, 1024\n";
 const LINE: &str = include_str!("line.lua");
 const KNOWN: &str = include_str!("known.lua");
 const KNOWN_CLOSE: &str =
@@ -148,8 +148,8 @@ mod tests {
 
     #[test]
     fn scripts_and_core_agree_on_sizes() {
-        use crate::layout::{CHUNK_BYTES, FOLD_CHUNKS, KNOWN_BYTES};
-        assert!(SIZES.ends_with(&format!("= {CHUNK_BYTES}, {FOLD_CHUNKS}\n")));
+        use crate::layout::{CHUNK_BYTES, FOLD_CHUNKS, KNOWN_BYTES, SMALL_BYTES};
+        assert!(SIZES.ends_with(&format!("= {CHUNK_BYTES}, {FOLD_CHUNKS}, {SMALL_BYTES}\n")));
         assert!(CLOSE.contains(&format!("#header <= {KNOWN_BYTES} ")));
     }
 }

@@ -107,12 +107,11 @@ impl WritePlan {
             None => (None, None, false),
         };
         self.known = line;
-        if self.mode == Mode::Save {
+        // Whoever sends commands one by one does not say when it has to connect anew.
+        if self.mode == Mode::Save && self.transactions {
             let (content, goes_on) = self.writer.compare(&self.messages, before);
             self.content = Some(content);
-            // Whoever sends commands one by one does not say when it has to connect anew.
-            let may_extend = goes_on && is_settled && self.transactions;
-            let known = self.known.as_ref().filter(|_| may_extend);
+            let known = self.known.as_ref().filter(|_| goes_on && is_settled);
             self.extension = known.and_then(|known| Extension::of(known.header(), &self.messages));
         }
         if self.extension.is_some() {

@@ -57,7 +57,7 @@ pub(super) fn random_name() -> Result<String> {
 /// [`ErrorKind::Unavailable`] if the system has no randomness to give.
 pub(super) fn random(bytes: &mut [u8]) -> Result<()> {
     getrandom::fill(bytes).map_err(|error| {
-        let message = format!("cannot name this writer: no system randomness ({error})");
+        let message = format!("there is no system randomness for this client ({error})");
         Error::new(ErrorKind::Unavailable, message)
     })
 }

@@ -6,7 +6,7 @@ from typing import Any
 
 from benches.python.systems.redis_py import RedisPyList
 
-__all__ = ["Altering", "Dropping", "Forgetting", "Mixing", "Reordering"]
+__all__ = ["Altering", "Dropping", "Forgetting", "Mixing", "Reordering", "Shortening"]
 
 
 class Dropping(RedisPyList):
@@ -14,6 +14,13 @@ class Dropping(RedisPyList):
 
     def append(self, memory_id: str, messages: Any) -> None:
         super().append(memory_id, messages[:-1])
+
+
+class Shortening(RedisPyList):
+    """Saves all but the last message."""
+
+    def save(self, memory_id: str, messages: Any) -> None:
+        super().save(memory_id, messages[:-1])
 
 
 class Reordering(RedisPyList):

@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import redis
 
 from redember import AsyncRedisBackend, RedisBackend, RedisOptions
 from tests.backends import Blocking
+from tests.proxy import Proxy
+from tests.servers import RealServer
 
 
 class Calls:
@@ -43,3 +46,17 @@ def connect(request: pytest.FixtureRequest) -> Iterator[Calls]:
     calls = Calls(is_async=request.param == "async")
     yield calls
     calls.close()
+
+
+@pytest.fixture
+def proxy(own_server: RealServer) -> Iterator[Proxy]:
+    """What stands between a client and the test's own server."""
+    with Proxy(own_server.port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def raw(own_server: RealServer) -> Iterator[redis.Redis]:
+    """A plain client of the test's own server."""
+    with own_server.client() as client:
+        yield client

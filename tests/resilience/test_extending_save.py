@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -21,18 +20,6 @@ from tests.talk import talk, text_of_size, user
 KEY = "test:m"
 LONG = [user(text_of_size(1000, number)) for number in range(300)]
 grown = pytest.mark.parametrize("end", [200, 202, 210], ids=["same", "a turn", "ten"])
-
-
-@pytest.fixture
-def raw(own_server: RealServer) -> Iterator[redis.Redis]:
-    with own_server.client() as client:
-        yield client
-
-
-@pytest.fixture
-def proxy(own_server: RealServer) -> Iterator[Proxy]:
-    with Proxy(own_server.port) as proxy:
-        yield proxy
 
 
 def warm_up(backend: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,13 +11,6 @@ from tests.proxy import Fault, Proxy
 from tests.resilience.conftest import Calls
 from tests.servers import RealServer
 from tests.talk import talk, text_of_size, user
-
-
-@pytest.fixture
-def proxy(own_server: RealServer) -> Iterator[Proxy]:
-    with Proxy(own_server.port) as proxy:
-        yield proxy
-
 
 how = pytest.mark.parametrize("hang", [False, True], ids=["cut", "silent"])
 LARGE = [user(text_of_size(1000, number)) for number in range(200)]

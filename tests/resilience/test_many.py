@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -20,12 +19,6 @@ from tests.talk import talk, text_of_size, user
 
 NAMES = [f"m{number}" for number in range(120)]
 LARGE = [user(text_of_size(1000, number)) for number in range(40)]
-
-
-@pytest.fixture
-def proxy(own_server: RealServer) -> Iterator[Proxy]:
-    with Proxy(own_server.port) as proxy:
-        yield proxy
 
 
 @pytest.mark.parametrize("on", ["request", "reply"])

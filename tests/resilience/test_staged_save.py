@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -19,18 +18,6 @@ MEDIUM = [user(text_of_size(300, number)) for number in range(20)]
 LARGE = [user(text_of_size(1000, number)) for number in range(300)]
 KEY = "test:m"
 saves = pytest.mark.parametrize("messages", [MEDIUM, LARGE], ids=["medium", "large"])
-
-
-@pytest.fixture
-def raw(own_server: RealServer) -> Iterator[redis.Redis]:
-    with own_server.client() as client:
-        yield client
-
-
-@pytest.fixture
-def proxy(own_server: RealServer) -> Iterator[Proxy]:
-    with Proxy(own_server.port) as proxy:
-        yield proxy
 
 
 def whole(raw: redis.Redis, messages: list[Any]) -> None:
