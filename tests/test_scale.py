@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benches.page import bytes_text, micros, number
-from benches.scale import clients, clusters, history, memories, model
+from benches.scale import clients, clusters, history, keys, memories, model
 from benches.scale.__main__ import PAGE, written
 from benches.scale.model import Costs, Primary, Workload
 from tests.servers import RealServer
@@ -33,6 +33,14 @@ def test_lengths_and_what_they_cost(own_server: RealServer) -> None:
     assert 0 < longer.append.p50 <= longer.append.p99
     assert longer.append.sent > 500
     assert history.report(lengths).count("| 10 |") == 2
+
+
+def test_keys_and_what_they_cost(own_server: RealServer) -> None:
+    rows = keys.measure(own_server, (0, 3))
+    assert [row.remembered for row in rows] == [0, 3]
+    assert all(0 < row.append.p50 <= row.append.p99 for row in rows)
+    assert rows[1].append.sent > rows[0].append.sent
+    assert "| 3 |" in keys.report(rows)
 
 
 def test_memories_are_all_listed(own_server: RealServer) -> None:

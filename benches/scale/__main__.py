@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benches.machine import describe, line
 from benches.page import between
-from benches.scale import clients, clusters, history, memories, model
+from benches.scale import clients, clusters, history, keys, memories, model
 from tests.servers import RealServer
 
 PAGE = Path(__file__).parents[2] / "docs" / "scale.md"
@@ -21,6 +21,8 @@ def sections(directory: Path, *, short: bool) -> dict[str, str]:
     with RealServer(directory) as server:
         lengths = history.measure(server, history.LENGTHS[: 5 if short else None])
         texts["history"] = history.report(lengths)
+        remembered = keys.KEYS[: 2 if short else None]
+        texts["keys"] = keys.report(keys.measure(server, remembered))
         counts = memories.COUNTS[: 2 if short else None]
         texts["memories"] = memories.report(memories.measure(server, counts))
     with RealServer(directory) as server:

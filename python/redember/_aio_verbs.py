@@ -92,7 +92,7 @@ class AsyncVerbs(AsyncClosing):
                 so an old revision can fit the new memory; where that matters, take a new id.
             idempotency_key: Your own name for this append: a second append with it, from any
                 process, changes nothing and answers `replayed=True`. A memory remembers a key
-                for 24 hours, or until 256 later keys have been seen.
+                for at least 24 hours, or until 256 later keys have been seen.
 
         Raises:
             InvalidMessageError: A message has no JSON form; nothing was sent.

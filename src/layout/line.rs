@@ -49,9 +49,7 @@ impl Line {
             .map_err(|_| Error::corrupt("the header of the memory is not UTF-8"))?;
         let start = line.find(LANES).map_or(line.len(), |at| at + LANES.len());
         let lanes = line.get(start..).unwrap_or_default();
-        // What Lua takes for a space.
-        let is_space = |c: char| c.is_ascii_whitespace() || c == '\u{b}';
-        let end = start + lanes.find(is_space).unwrap_or(lanes.len());
+        let end = start + lanes.find(' ').unwrap_or(lanes.len());
         // A copy: it may be a part of a large reply.
         let text = Bytes::copy_from_slice(line.as_bytes());
         Ok(Self { text, header, lanes: (start, end) })
@@ -153,7 +151,8 @@ impl Line {
         Some(Self { text: text.into(), header, lanes })
     }
 
-    /// Returns whether the lane has no write of this number yet, nor of a later one.
+    /// Returns whether the lane has no write of this number yet, nor of a later one; a caller's key, whose
+    /// numbers have no order, whether it has no write at all.
     pub fn is_next(&self, Author { lane, token }: Author<'_>) -> bool {
         let Some((_, rest)) = self.entry(lane) else { return true };
         let number = |text: &[u8]| {
@@ -245,12 +244,16 @@ mod tests {
     fn a_number_is_the_next_one_of_its_lane_or_it_is_not() {
         let known = line(
             "redember:1 rev=7 count=0 total=0 skip=0 bytes=0 chunks=0 open=0/0/0 born=wB.0:1 \
-             lanes=;wA1.01:30:2:2;wA1.0:9:6:10",
+             lanes=;wA1.01:30:2:2;iK:Zm:5:9;wA1.0:9:6:10",
         );
         for (token, is_next) in [("8", false), ("9", false), ("10", true), ("x", false)] {
             assert_eq!(known.is_next(Author { lane: "wA1.0", token }), is_next, "{token}");
         }
         assert!(known.is_next(Author { lane: "wC.0", token: "1" }));
+        for (lane, is_next) in [("iK", false), ("iL", true)] {
+            assert_eq!(known.is_next(Author { lane, token: "Zm" }), is_next, "{lane}");
+            assert_eq!(known.is_next(Author { lane, token: "Qg" }), is_next, "{lane}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 -- Before the lane of this write is added to `lanes`: forgets what is over, or too much.
 local now
-if #lanes > 1600 and not known then
+if not known and (#lanes > 1600 and rev % 32 == 0 or #lanes > 24000) then
+  -- One time in 32, since it takes longer than all the rest; 24,000 bytes hold more lanes than are kept.
   -- Drop entries whose time is over; then the oldest keys beyond 256, and the oldest lanes beyond
   -- 256 that no write on its way can still need: those of the last minute stay, however many. A lane
   -- without a time has been used since this was done last, and is given one.
@@ -8,7 +9,7 @@ if #lanes > 1600 and not known then
   local entries, keys, writers = {}, 0, 0
   for entry, kind, until_ in string.gmatch(lanes, '(;(.)[^:;]*:[^:;]+:%d+:%d+:?(%d*))') do
     if until_ == '' then
-      until_ = now + 600
+      until_ = now + (kind == 'i' and 86400 or 600)
       entry = string.format('%s:%d', entry, until_)
     end
     if until_ - now >= 0 then

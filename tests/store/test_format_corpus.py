@@ -97,7 +97,7 @@ def test_bytes_written_today_look_as_documented(make: Maker) -> None:
     content = digest(chunks[1] + b"\n")
     assert normal(header) == (
         "redember:1 rev=2 count=3 total=3 skip=0 bytes=105 chunks=2 open=2/105/3 born=wNAME.0:1"
-        " lanes=;wNAME.0:1:1:2" + f";i{digest(b'k')}:{content}:2:3:TIME"
+        " lanes=;wNAME.0:1:1:2" + f";i{digest(b'k')}:{content}:2:3"
     )
     assert chunks[1:] == [b'{"role":"user","content":"Bye"}']
     backend.pop("m")

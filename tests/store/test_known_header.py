@@ -140,6 +140,18 @@ def test_what_a_later_version_put_behind_the_lanes_is_kept(make: Maker) -> None:
     assert make.raw.lindex(make.key("m"), 0).endswith(b' {"later":"version"}')
 
 
+def test_a_key_that_was_used_is_told_where_its_header_is_known(make: Maker) -> None:
+    backend = make()
+    backend.append("m", talk(1))
+    for number in range(3):
+        assert not backend.append("m", talk(1), idempotency_key=f"{number}").replayed
+    for number in range(3):
+        assert backend.append("m", talk(1), idempotency_key=f"{number}").replayed
+        with pytest.raises(ConflictError):
+            backend.append("m", talk(2), idempotency_key=f"{number}")
+    assert backend.info("m").revision == 4
+
+
 def test_keys_of_callers_outlive_writes_by_the_known_header(make: Maker) -> None:
     backend = make()
     backend.append("m", talk(1), idempotency_key="k")
@@ -162,6 +174,10 @@ def test_the_known_header_and_the_next_one_travel_along(make: Maker) -> None:
             sent = b"".join(proxy.requests[before:])
             assert known in sent
             assert make.raw.lindex(make.key("m"), 0) in sent
+        known = make.raw.lindex(make.key("m"), 0)
+        backend.append("m", talk(1), idempotency_key="k")
+        assert known in b"".join(proxy.requests[-2:])
+        assert make.raw.lindex(make.key("m"), 0) in b"".join(proxy.requests[-2:])
         before = len(proxy.requests)
         assert len(backend.tail("m", 2)) == 2
         assert b"EVAL" not in b"".join(proxy.requests[before:])

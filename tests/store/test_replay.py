@@ -84,13 +84,18 @@ def test_a_key_is_forgotten_with_its_memory(backend: Any) -> None:
     assert backend.count("m") == 2
 
 
-def test_many_keys_are_remembered(backend: Any) -> None:
-    for number in range(200):
+@pytest.mark.parametrize("others", [0, 1])
+def test_the_newest_256_keys_are_remembered(backend: Any, others: int) -> None:
+    """Also where writes without a key come in between."""
+    for number in range(400):
         backend.append("m", [user(f"{number}")], idempotency_key=f"key {number}")
-    for number in range(200):
+        for _ in range(others):
+            backend.append("m", [user("another")])
+    for number in range(400 - 256, 400):
         again = backend.append("m", [user(f"{number}")], idempotency_key=f"key {number}")
         assert again.replayed is True, number
-    assert backend.count("m") == 200
+    assert backend.count("m") == 400 * (1 + others)
+    assert backend.append("m", [user("0")], idempotency_key="key 0").replayed is False
 
 
 @pytest.mark.only("redis", "file", why="in-memory backends do not share their memories")
