@@ -5,6 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList};
 use smallvec::SmallVec;
 
+use super::collector::Pause;
 use super::text::make;
 use super::words::{Names, usual};
 use crate::codec::json::MAX_DEPTH;
@@ -30,18 +31,16 @@ pub(super) fn member<'py>(
     Builder::new(py, message.as_bytes()).member(name).map_err(|error| *error)
 }
 
-/// Decodes every message to a new dict.
-pub(super) fn messages<'py>(
-    py: Python<'py>,
-    messages: &Messages,
-) -> PyResult<Vec<Bound<'py, PyAny>>> {
+/// Decodes every message to a new dict; returns a list of them.
+pub(super) fn messages<'py>(py: Python<'py>, messages: &Messages) -> PyResult<Bound<'py, PyList>> {
+    let _pause = Pause::begin(py);
     let mut dicts = Vec::with_capacity(messages.len());
     let mut builder = Builder::new(py, b"");
     for (index, line) in messages.lines().enumerate() {
         builder.reader.restart(line);
         dicts.push(builder.whole().map_err(|error| with_index(py, *error, index))?);
     }
-    Ok(dicts)
+    PyList::new(py, dicts)
 }
 
 /// Decodes any JSON value.

@@ -8,7 +8,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyMapping, PyString, PyTuple};
 
-use super::untracked::Untracked;
+use super::collector::Untracked;
 use super::{decode, encode, error};
 use crate::error::Error;
 use crate::message::Message;

@@ -9,9 +9,9 @@ use pyo3::exceptions::{PyIndexError, PyOverflowError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PySlice, PyString, PyTuple, PyType};
 
+use super::collector::Untracked;
 use super::encode::Texts;
 use super::message::{PyMessage, equals};
-use super::untracked::Untracked;
 use super::{decode, encode};
 use crate::messages::{Limits, Messages};
 
@@ -171,7 +171,7 @@ impl PyMessages {
     }
 
     /// Return every message as a new dict, in the shape of OpenAI's chat messages.
-    fn to_dicts<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    fn to_dicts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         decode::messages(py, &self.0)
     }
 

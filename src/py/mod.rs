@@ -3,6 +3,7 @@
 mod batch;
 mod bridge;
 mod client;
+mod collector;
 mod decode;
 mod document;
 mod encode;
@@ -19,7 +20,6 @@ mod refusal;
 mod results;
 mod store;
 mod text;
-mod untracked;
 mod words;
 
 use pyo3::prelude::*;

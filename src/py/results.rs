@@ -6,11 +6,11 @@ use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyType};
 
+use super::collector::Untracked;
 use super::error::exception;
 use super::message::PyMessage;
 use super::messages::PyMessages;
 use super::text::make;
-use super::untracked::Untracked;
 use crate::error::Result;
 use crate::store::{Answer, Info, Written};
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
 
 from redember import InMemoryBackend, Messages, RedisBackend
 from tests.reliability.memory import resident_mib
@@ -43,3 +47,45 @@ def test_the_garbage_collector_does_not_walk_over_messages() -> None:
     assert not gc.is_tracked(messages[0])
     assert not any(gc.is_tracked(message) for message in messages)
     assert not any(gc.is_tracked(message) for message in messages.to_dicts())
+
+
+@contextmanager
+def collections_counted() -> Iterator[list[str]]:
+    """Yield what will name the phase of each collection that begins or ends."""
+    phases: list[str] = []
+
+    def note(phase: str, _info: object) -> None:
+        phases.append(phase)
+
+    gc.callbacks.append(note)
+    try:
+        yield phases
+    finally:
+        gc.callbacks.remove(note)
+
+
+def test_making_dicts_begins_no_collection() -> None:
+    """They would be walked over again and again, and none is garbage yet."""
+    messages = Messages([user("x") | {"tool_calls": []} for _ in range(5000)])
+    with collections_counted() as phases:
+        held = messages.to_dicts()
+        begun = len(phases)
+        held.append({"role": "user", "content": {"made": ["outside"]}})
+    assert begun == 0
+    assert "start" in phases, "what is due comes with the next object"
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_garbage_collector_stays_as_it_was(enabled: bool) -> None:
+    messages = conversation()
+    before = gc.isenabled()
+    try:
+        if enabled:
+            gc.enable()
+        else:
+            gc.disable()
+        assert len(messages.to_dicts()) == MESSAGES
+        assert gc.isenabled() is enabled
+    finally:
+        if before:
+            gc.enable()
