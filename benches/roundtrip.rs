@@ -95,7 +95,7 @@ impl Rig {
         verbs: impl Iterator<Item = Verb>,
     ) -> redember::error::Result<Vec<redember::error::Result<Answer>>> {
         let batch = Batch { operation, verbs: verbs.collect(), spent: Duration::ZERO };
-        self.client.run_all(&self.store, batch, || false)
+        self.client.run_all(&self.store, batch, &mut Vec::new, || false)
     }
 }
 

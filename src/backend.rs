@@ -12,7 +12,7 @@ use crate::file::FileStore;
 use crate::in_memory::InMemoryStore;
 use crate::keyspace::MemoryId;
 use crate::reactor::Home;
-use crate::store::{Answer, Ask, RedisStore, Scan, Verb};
+use crate::store::{Answer, Ask, Batch, More, RedisStore, Scan, Verb};
 use crate::transport::{LARGE, closed};
 
 /// One place and the state of being closed.
@@ -48,12 +48,44 @@ impl Backend {
         names.put(self.apply(ask, interrupt))
     }
 
+    /// Runs a batch of verbs, and what `more` adds to it meanwhile, on the calling thread.
+    ///
+    /// # Errors
+    /// Whatever ends the call without an answer; see [`ErrorKind`].
+    pub fn run_growing(
+        &self,
+        mut batch: Batch,
+        more: More<'_>,
+        interrupt: Interrupt,
+    ) -> Result<Answer> {
+        let Place::Redis(client, store) = &self.place else {
+            // Nothing is gained: the same thread does the work of the place.
+            while let verbs = more()
+                && !verbs.is_empty()
+            {
+                batch.verbs.extend(verbs);
+            }
+            return self.run(Ask::Many(batch), interrupt);
+        };
+        let mut names = Names::of_batch(&batch);
+        let mut next = || {
+            let verbs = more();
+            names.parts.extend(verbs.iter().map(Name::of));
+            verbs
+        };
+        let run = || client.run_all(store, batch, &mut next, interrupt).map(Answer::Many);
+        let answer = self.check_open().and_then(|()| run());
+        names.put(answer)
+    }
+
     fn apply(&self, ask: Ask, interrupt: Interrupt) -> Result<Answer> {
         self.check_open()?;
         match (&self.place, ask) {
             (Place::Redis(client, store), ask) => match ask {
                 Ask::One(verb) => client.run(store, verb, interrupt),
-                Ask::Many(batch) => client.run_all(store, batch, interrupt).map(Answer::Many),
+                Ask::Many(batch) => {
+                    client.run_all(store, batch, &mut Vec::new, interrupt).map(Answer::Many)
+                }
             },
             (Place::Files(store), Ask::One(verb)) => store.apply(verb, interrupt),
             (Place::Files(store), Ask::Many(batch)) => {
@@ -181,10 +213,14 @@ impl Names {
     fn of(ask: &Ask) -> Self {
         match ask {
             Ask::One(verb) => Self { whole: Name::of(verb), parts: Vec::new() },
-            Ask::Many(batch) => Self {
-                whole: Name { operation: batch.operation, memory: None },
-                parts: batch.verbs.iter().map(Name::of).collect(),
-            },
+            Ask::Many(batch) => Self::of_batch(batch),
+        }
+    }
+
+    fn of_batch(batch: &Batch) -> Self {
+        Self {
+            whole: Name { operation: batch.operation, memory: None },
+            parts: batch.verbs.iter().map(Name::of).collect(),
         }
     }
 

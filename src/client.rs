@@ -13,7 +13,7 @@ use crate::options::{ClientOptions, Login};
 use crate::plan::Plan;
 use crate::process::ProcessId;
 use crate::reactor::Home;
-use crate::store::{Answer, Batch, RedisStore, Verb, Writer};
+use crate::store::{Answer, Batch, More, RedisStore, Turns, Verb, Writer};
 use crate::transport::{Calls, Servers, Settings, Status, blocking, closed, multiplexed};
 
 /// A client of a server, a cluster, or what sentinels watch. Opens nothing until a call needs it.
@@ -102,7 +102,8 @@ impl Client {
         multiplexed::drive(plan.as_mut(), &process.servers, &mut call, home).await
     }
 
-    /// Runs a batch of verbs of `store` on the calling thread; returns the answer to each.
+    /// Runs a batch of verbs of `store` on the calling thread, and what `more` adds to it meanwhile;
+    /// returns the answer to each.
     ///
     /// # Errors
     /// [`ErrorKind::Interrupted`](crate::error::ErrorKind::Interrupted).
@@ -110,28 +111,37 @@ impl Client {
         &self,
         store: &RedisStore,
         batch: Batch,
+        more: More<'_>,
         interrupt: Interrupt,
     ) -> Result<Vec<Result<Answer>>> {
-        let (process, started) = (self.process(), batch.started());
-        let mut calls = Calls::default();
-        for turn in batch.turns() {
-            self.begin_all(&process, store, turn, started, &mut calls);
-            blocking::drive_all(&mut calls, &process.servers, interrupt)?;
-        }
-        Ok(calls.into_answers())
-    }
-
-    /// Begins the calls of one turn of a batch.
-    fn begin_all(
-        &self,
-        process: &Process,
-        store: &RedisStore,
-        turn: Vec<(usize, Verb)>,
-        started: Instant,
-        calls: &mut Calls,
-    ) {
-        for (place, verb) in turn {
-            calls.add(place, self.begin_at(started, process, store, verb));
+        let (process, mut started) = (self.process(), batch.started());
+        let (mut calls, mut turns) = (Calls::default(), Turns::default());
+        turns.add(batch.verbs);
+        // A few are planned at a time: the server works on them while the next ones are.
+        let mut begin_more = |calls: &mut Calls, turns: &mut Turns| {
+            let mut unit = turns.unit();
+            while unit.is_empty() {
+                let asked = Instant::now();
+                let verbs = more();
+                if verbs.is_empty() {
+                    return false;
+                }
+                // The time that it takes to hand them out does not count.
+                started += asked.elapsed();
+                turns.add(verbs);
+                unit = turns.unit();
+            }
+            for (place, verb) in unit {
+                calls.add(place, self.begin_at(started, &process, store, verb));
+            }
+            true
+        };
+        loop {
+            let mut begin_more = |calls: &mut Calls| begin_more(calls, &mut turns);
+            blocking::drive_all(&mut calls, &process.servers, &mut begin_more, interrupt)?;
+            if !turns.next() {
+                return Ok(calls.into_answers());
+            }
         }
     }
 

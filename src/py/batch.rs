@@ -1,13 +1,14 @@
 //! The items of a call about many memories, taken from Python a part at a time.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use pyo3::import_exception;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyIterator, PyList, PyMapping, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyIterator, PyList, PyMapping, PyString, PyTuple};
 
 use super::error::exception;
+use super::messages::PyMessages;
 use super::refusal::type_name;
 use super::{encode, store};
 use crate::error::Error;
@@ -17,8 +18,18 @@ use crate::store::{Batch, Mode, Ttl, Verb, Write};
 import_exception!(redember.errors, RedemberError);
 
 /// What one part may hold: enough to keep a server busy, and little to hold besides what callers do.
-const PART_BYTES: usize = 4 << 20;
-const PART_ITEMS: usize = 4096;
+const PART: Size = Size { bytes: 4 << 20, items: 4096 };
+/// What is taken while a server works on what was taken before.
+const UNIT: Size = Size { bytes: 192 << 10, items: 256 };
+/// Whoever waits longer for the interpreter takes all at once: another thread does not let go of it.
+const CROWDED: Duration = Duration::from_millis(1);
+
+/// How much of a batch.
+#[derive(Debug, Clone, Copy, Default)]
+struct Size {
+    bytes: usize,
+    items: usize,
+}
 
 /// What is to be done with each item.
 #[derive(Debug)]
@@ -56,9 +67,18 @@ struct Items {
     kind: Kind,
     limits: Limits,
     rest: Py<PyIterator>,
+    /// One that was looked at and not taken.
+    held: Option<Py<PyAny>>,
     taken: usize,
     /// The items that cannot even be sent, and why.
     refused: Vec<(usize, Py<PyAny>)>,
+    /// What was raised while a part was under way.
+    raised: Option<PyErr>,
+    /// Whether items come without any code of the caller's.
+    are_at_hand: bool,
+    /// Whether more may be added to this part.
+    grows: bool,
+    part: Size,
     /// How long the parts before this one took, and since when it is under way.
     spent: Duration,
     since: Option<Instant>,
@@ -80,40 +100,85 @@ impl PyBatch {
             return Err(wanted(&format!("one {}; wrap it in []", type_name(items))));
         }
         let rest = match items.cast::<PyMapping>() {
+            // A copy: other threads may change the mapping meanwhile.
             Ok(mapping) if kind.takes_messages() => mapping.items()?.try_iter(),
             _ => items.try_iter(),
         };
         let rest = rest.map_err(|_| wanted(&type_name(items)))?.unbind();
-        let (refused, spent) = Default::default();
-        Ok(Self(Mutex::new(Items { kind, limits, rest, taken: 0, refused, spent, since: None })))
+        let are_at_hand =
+            kind.takes_messages() && (is_list(items) || items.cast_exact::<PyDict>().is_ok());
+        let (held, taken, refused, raised, grows) = Default::default();
+        let (part, spent, since) = Default::default();
+        let items = Items {
+            kind,
+            limits,
+            rest,
+            held,
+            taken,
+            refused,
+            raised,
+            are_at_hand,
+            grows,
+            part,
+            spent,
+            since,
+        };
+        Ok(Self(Mutex::new(items)))
     }
 
     /// Takes the next part of the items; `None` if there are no more.
     pub(super) fn next(&self, py: Python<'_>) -> PyResult<Option<Batch>> {
-        let mut items = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // The time that the caller's own code takes to hand out items does not count.
-        let spent = items.since.take().map_or(Duration::ZERO, |since| since.elapsed());
-        items.spent += spent;
-        let mut rest = items.rest.bind(py).clone();
-        let (mut verbs, mut size) = (Vec::new(), 0);
-        while verbs.len() < PART_ITEMS && size < PART_BYTES {
-            let Some(item) = rest.next() else { break };
-            let place = items.taken;
-            items.taken += 1;
-            match items.verb(place, &item?) {
-                Ok(verb) => {
-                    size += if let Verb::Write(write) = &verb { write.messages.size() } else { 0 };
-                    verbs.push(verb);
-                }
-                Err(error) if error.is_instance_of::<RedemberError>(py) => {
-                    items.refused.push((place, error.into_value(py).into_any()));
-                }
-                Err(error) => return Err(error),
-            }
+        let mut items = self.lock();
+        items.begin_part();
+        let verbs = items.take(py, PART)?;
+        Ok(items.batch(verbs))
+    }
+
+    /// Takes the beginning of the next part, to which [`more`](Self::more) adds the rest; `None` if
+    /// there are no more items.
+    pub(super) fn begin(&self, py: Python<'_>) -> PyResult<Option<Batch>> {
+        let mut items = self.lock();
+        items.begin_part();
+        items.grows = items.are_at_hand;
+        let mut verbs = Vec::new();
+        if items.grows {
+            verbs = items.take(py, UNIT)?;
         }
-        items.since = Some(Instant::now());
-        let (operation, spent) = (items.kind.name(), items.spent);
-        Ok((!verbs.is_empty()).then_some(Batch { operation, verbs, spent }))
+        if verbs.is_empty() {
+            items.grows = false;
+            verbs = items.take(py, PART)?;
+        }
+        Ok(items.batch(verbs))
+    }
+
+    /// Returns whether there may be more items for the part that is under way.
+    pub(super) fn grows(&self) -> bool {
+        self.lock().grows
+    }
+
+    /// Takes more items of a part that is under way, for whose sake the caller has `waited` for the
+    /// interpreter. None that would run code of the caller's, who might need a connection to the
+    /// server: one is taken.
+    pub(super) fn more(&self, py: Python<'_>, waited: Duration) -> Vec<Verb> {
+        let mut items = self.lock();
+        let begun = Instant::now();
+        let most = if waited > CROWDED { PART } else { UNIT };
+        let verbs = items.take(py, most).unwrap_or_else(|raised| {
+            items.grows = false;
+            items.raised = Some(raised);
+            Vec::new()
+        });
+        items.since = items.since.map(|since| since + waited + begun.elapsed());
+        verbs
+    }
+
+    /// Fails if something was raised while items were added to the part that is over.
+    pub(super) fn check(&self) -> PyResult<()> {
+        self.lock().raised.take().map_or(Ok(()), Err)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Items> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -121,12 +186,67 @@ impl PyBatch {
 impl PyBatch {
     /// Returns the items that could not be sent, and why, in order.
     fn refused(&self, py: Python<'_>) -> Vec<(usize, Py<PyAny>)> {
-        let items = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let items = self.lock();
         items.refused.iter().map(|(place, error)| (*place, error.clone_ref(py))).collect()
     }
 }
 
 impl Items {
+    fn begin_part(&mut self) {
+        // The time that the caller's own code takes to hand out items does not count.
+        let spent = self.since.take().map_or(Duration::ZERO, |since| since.elapsed());
+        self.spent += spent;
+        self.part = Size::default();
+    }
+
+    /// Takes items of the part: so many at most, or as many as the part has room for. One that grows
+    /// takes none that would run code of the caller's.
+    fn take(&mut self, py: Python<'_>, most: Size) -> PyResult<Vec<Verb>> {
+        let mut rest = self.rest.bind(py).clone();
+        let (mut verbs, mut bytes) = (Vec::new(), 0);
+        let most = Size {
+            bytes: most.bytes.min(PART.bytes.saturating_sub(self.part.bytes)),
+            items: most.items.min(PART.items.saturating_sub(self.part.items)),
+        };
+        while verbs.len() < most.items && bytes < most.bytes {
+            let next = match self.held.take() {
+                Some(held) => Some(held.into_bound(py)),
+                None => rest.next().transpose()?,
+            };
+            let Some(item) = next else {
+                self.grows = false;
+                break;
+            };
+            if self.grows && !is_at_hand(&item) {
+                self.held = Some(item.unbind());
+                self.grows = false;
+                break;
+            }
+            let place = self.taken;
+            self.taken += 1;
+            match self.verb(place, &item) {
+                Ok(verb) => {
+                    bytes += verb.size();
+                    verbs.push(verb);
+                }
+                Err(error) if error.is_instance_of::<RedemberError>(py) => {
+                    self.refused.push((place, error.into_value(py).into_any()));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.part.bytes += bytes;
+        self.part.items += verbs.len();
+        self.grows &= self.part.bytes < PART.bytes && self.part.items < PART.items;
+        Ok(verbs)
+    }
+
+    fn batch(&mut self, verbs: Vec<Verb>) -> Option<Batch> {
+        self.since = Some(Instant::now());
+        let (operation, spent) = (self.kind.name(), self.spent);
+        (!verbs.is_empty()).then_some(Batch { operation, verbs, spent })
+    }
+
     /// Returns what is to be done with one item.
     fn verb(&self, place: usize, item: &Bound<'_, PyAny>) -> PyResult<Verb> {
         let (mode, ttl, key) = match &self.kind {
@@ -145,6 +265,17 @@ impl Items {
             ttl,
         }))
     }
+}
+
+fn is_list(value: &Bound<'_, PyAny>) -> bool {
+    value.cast_exact::<PyList>().is_ok() || value.cast_exact::<PyTuple>().is_ok()
+}
+
+/// Returns whether the messages of an item are there already, and need not be asked for one by one.
+fn is_at_hand(item: &Bound<'_, PyAny>) -> bool {
+    let messages = if is_list(item) { item.get_item(1).ok() } else { None };
+    messages
+        .is_some_and(|messages| is_list(&messages) || messages.cast_exact::<PyMessages>().is_ok())
 }
 
 /// Takes a memory ID and messages.

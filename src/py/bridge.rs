@@ -1,12 +1,13 @@
 //! Where blocking calls leave the interpreter, and the runtime that asyncio calls lean on. The only
 //! file that blocks, spawns, attaches, detaches or names the runtime.
 //!
-//! Blocking calls detach once, for the whole call. No thread of the runtime ever runs Python code, so
+//! Blocking calls detach once, for the whole call; a batch attaches again for its next items. No thread of the runtime ever runs Python code, so
 //! nothing can attach to an interpreter that is ending.
 #![expect(clippy::disallowed_methods, reason = "this is the file the bans point to")]
 
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::time::Instant;
 
 use arc_swap::ArcSwapOption;
 use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError};
@@ -14,6 +15,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use tokio::runtime::{Builder, EnterGuard, Runtime};
 
+use super::batch::PyBatch;
 use super::login::LoginSource;
 use super::{error, results};
 use crate::backend::Backend;
@@ -58,6 +60,33 @@ pub(super) fn wait<'py>(
     answer
         .map_err(|failure| error::exception(py, &failure))
         .and_then(|answer| results::to_python(py, answer))
+}
+
+/// Runs the next part of a batch, of which the rest is taken while the server works on its beginning;
+/// `None` if there are no more.
+pub(super) fn wait_part<'py>(
+    py: Python<'py>,
+    handle: &Handle,
+    batch: &PyBatch,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let Handle { backend, login: None } = handle else {
+        // What the server refuses for the login's sake is asked once more, as a whole.
+        return batch.next(py)?.map(|part| wait(py, handle, part)).transpose();
+    };
+    let Some(part) = batch.begin(py)? else { return Ok(None) };
+    let mut more = || {
+        if !batch.grows() {
+            return Vec::new();
+        }
+        let asked = Instant::now();
+        Python::attach(|py| batch.more(py, asked.elapsed()))
+    };
+    let answer = py.detach(|| backend.run_growing(part, &mut more, interrupted));
+    tell_notices(py, backend)?;
+    batch.check()?;
+    answer
+        .map_err(|failure| error::exception(py, &failure))
+        .and_then(|answer| results::to_python(py, answer).map(Some))
 }
 
 /// Takes the exception that ended the last interrupted call of this thread.

@@ -36,7 +36,8 @@ impl<'py> Pause<'py> {
     #[expect(unsafe_code, reason = "PyO3 has no word for it")]
     pub(super) fn begin(py: Python<'py>) -> Self {
         static HAS_LOCK: PyOnceLock<bool> = PyOnceLock::new();
-        let has_lock = *HAS_LOCK.get_or_init(py, || !py.version().contains("free-threading"));
+        let has_lock =
+            *HAS_LOCK.get_or_init(py, || !Python::version_str().contains("free-threading"));
         // SAFETY: this thread is attached. It sets a flag, and returns what that was.
         let paused = has_lock && unsafe { ffi::PyGC_Disable() } != 0;
         Self { _py: py, paused }

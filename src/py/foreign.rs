@@ -10,6 +10,7 @@ use pyo3::types::{
     PyBool, PyBytes, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PySet, PyString, PyTuple,
 };
 
+use super::batch::PyBatch;
 use super::error::exception;
 use super::refusal::type_name;
 use super::results;
@@ -59,6 +60,15 @@ pub(super) fn run<'py>(
             drive_all.bind(py).call1((PyExchanges { backend, started, verbs },))
         }
     }
+}
+
+/// Has Python run the next part of a batch; `None` if there are no more.
+pub(super) fn run_part<'py>(
+    py: Python<'py>,
+    errand: &Errand,
+    batch: &PyBatch,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    batch.next(py)?.map(|part| run(py, errand, part)).transpose()
 }
 
 fn exchange(

@@ -13,6 +13,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
+use super::batch::PyBatch;
 use super::bridge::{Handle, ProcessRuntime, runtime, tell_notices};
 use super::login::LoginSource;
 use super::{error, results};
@@ -48,6 +49,15 @@ pub(super) fn awaitable<'py>(
         port.get().due.store(true, Ordering::Relaxed);
     }
     Ok(future)
+}
+
+/// Begins the next part of a batch; `None` if there are no more.
+pub(super) fn awaitable_part<'py>(
+    py: Python<'py>,
+    handle: &Handle,
+    batch: &PyBatch,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    batch.next(py)?.map(|part| awaitable(py, handle, part)).transpose()
 }
 
 /// The calls of one event loop that are on their way.

@@ -131,7 +131,7 @@ pub(super) fn to_async(store: &Store) -> AsyncStore {
 /// A macro, since `#[pymethods]` cannot be generic: all classes have the same methods, and differ in
 /// who drives them and in what comes back, an answer or a future of it.
 macro_rules! verbs {
-    ($class:ty, $drive:path) => {
+    ($class:ty, $drive:path, $drive_part:path) => {
         #[pymethods]
         impl $class {
             fn load<'py>(
@@ -304,8 +304,7 @@ macro_rules! verbs {
                 py: Python<'py>,
                 batch: &PyBatch,
             ) -> PyResult<Option<Bound<'py, PyAny>>> {
-                let part = batch.next(py)?;
-                part.map(|part| $drive(py, &self.place, part)).transpose()
+                $drive_part(py, &self.place, batch)
             }
 
             fn page<'py>(&self, py: Python<'py>, listing: &Listing) -> PyResult<Bound<'py, PyAny>> {
@@ -327,9 +326,9 @@ macro_rules! verbs {
     };
 }
 
-verbs!(Store, bridge::wait);
-verbs!(AsyncStore, port::awaitable);
-verbs!(ForeignStore, foreign::run);
+verbs!(Store, bridge::wait, bridge::wait_part);
+verbs!(AsyncStore, port::awaitable, port::awaitable_part);
+verbs!(ForeignStore, foreign::run, foreign::run_part);
 
 fn checked<T>(py: Python<'_>, result: Result<T>) -> PyResult<T> {
     result.map_err(|error| exception(py, &error))

@@ -1,6 +1,6 @@
 //! Many verbs in one call: each has an answer of its own, and one deadline holds for all.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::{Answer, Verb};
@@ -15,6 +15,13 @@ pub enum Ask {
     /// Many; the answer is [`Answer::Many`].
     Many(Batch),
 }
+
+/// Hands out more verbs of a batch while others are on their way; none when there are no more.
+pub type More<'a> = &'a mut dyn FnMut() -> Vec<Verb>;
+
+/// What is planned at once, while what was planned before is on its way.
+const UNIT_BYTES: usize = 192 << 10;
+const UNIT_VERBS: usize = 256;
 
 /// Verbs of one kind, each about one memory.
 #[derive(Debug, Clone)]
@@ -45,43 +52,70 @@ impl Batch {
         let now = Instant::now();
         now.checked_sub(self.spent).unwrap_or(now)
     }
+}
 
-    /// Returns the verbs, with their places, in turns: each turn is to be over before the next one
-    /// begins.
-    ///
-    /// Writes to one memory are in different turns, in their order: were they on their way at once,
-    /// one that has to be sent again would come after those that follow it.
-    pub(crate) fn turns(self) -> Vec<Vec<(usize, Verb)>> {
-        let mut turns: Vec<Vec<(usize, Verb)>> = Vec::new();
-        let mut writes: HashMap<MemoryId, usize> = HashMap::with_capacity(self.verbs.len());
-        for (place, verb) in self.verbs.into_iter().enumerate() {
-            let turn = match (&verb, verb.memory()) {
-                (Verb::Write(_) | Verb::Delete(..), Some(id)) => {
-                    let next = writes.entry(id.clone()).or_insert(0);
-                    *next += 1;
-                    *next - 1
-                }
-                _ => 0,
-            };
-            match turns.get_mut(turn) {
-                Some(turn) => turn.push((place, verb)),
-                None => turns.push(vec![(place, verb)]),
+/// The verbs of a batch, with their places, in turns: each is to be over before the next one begins.
+///
+/// Writes to one memory are in different turns, in their order: were they on their way at once,
+/// one that has to be sent again would come after those that follow it.
+#[derive(Debug, Default)]
+pub(crate) struct Turns {
+    /// What is left of this turn, and those that follow.
+    left: VecDeque<VecDeque<(usize, Verb)>>,
+    /// How many turns are over.
+    over: usize,
+    /// The first turn in which each memory may be written to.
+    free: HashMap<MemoryId, usize>,
+    added: usize,
+}
+
+impl Turns {
+    /// Adds verbs behind those that were added before.
+    pub(crate) fn add(&mut self, verbs: Vec<Verb>) {
+        for verb in verbs {
+            let mut turn = self.over;
+            if let (Verb::Write(_) | Verb::Delete(..), Some(id)) = (&verb, verb.memory()) {
+                let free = self.free.entry(id.clone()).or_insert(turn);
+                turn = turn.max(*free);
+                *free = turn + 1;
             }
+            let ahead = turn - self.over;
+            if self.left.len() <= ahead {
+                self.left.resize_with(ahead + 1, VecDeque::new);
+            }
+            if let Some(left) = self.left.get_mut(ahead) {
+                left.push_back((self.added, verb));
+            }
+            self.added += 1;
         }
-        turns
+    }
+
+    /// Takes the next verbs of this turn; none when there are no more.
+    pub(crate) fn unit(&mut self) -> Vec<(usize, Verb)> {
+        let Some(left) = self.left.front_mut() else { return Vec::new() };
+        let (mut unit, mut size) = (Vec::new(), 0);
+        while size < UNIT_BYTES && unit.len() < UNIT_VERBS {
+            let Some((place, verb)) = left.pop_front() else { break };
+            size += verb.size();
+            unit.push((place, verb));
+        }
+        unit
+    }
+
+    /// Begins the next turn; returns whether there is one.
+    pub(crate) fn next(&mut self) -> bool {
+        self.over += 1;
+        self.left.pop_front();
+        !self.left.is_empty()
     }
 }
 
 impl Ask {
     /// Returns how many bytes of messages it writes.
     pub(crate) fn size(&self) -> usize {
-        let size = |verb: &Verb| match verb {
-            Verb::Write(write) => write.messages.size(),
-            _ => 0,
-        };
         match self {
-            Self::One(verb) => size(verb),
-            Self::Many(batch) => batch.verbs.iter().map(size).sum(),
+            Self::One(verb) => verb.size(),
+            Self::Many(batch) => batch.verbs.iter().map(Verb::size).sum(),
         }
     }
 
@@ -135,8 +169,14 @@ mod tests {
     }
 
     fn places(batch: Batch) -> Vec<Vec<usize>> {
-        let places = |turn: Vec<(usize, Verb)>| turn.into_iter().map(|(place, _)| place).collect();
-        batch.turns().into_iter().map(places).collect()
+        let mut turns = Turns::default();
+        turns.add(batch.verbs);
+        let (mut all, mut goes_on) = (Vec::new(), true);
+        while goes_on {
+            all.push(turns.unit().into_iter().map(|(place, _)| place).collect());
+            goes_on = turns.next();
+        }
+        all
     }
 
     #[test]

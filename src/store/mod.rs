@@ -30,7 +30,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use answer::{Answer, Info, Written};
-pub use batch::{Ask, Batch, mended};
+pub(crate) use batch::Turns;
+pub use batch::{Ask, Batch, More, mended};
 pub(crate) use detect::other_layout;
 pub use ids::Ids;
 pub use lease::Lease;
@@ -135,6 +136,14 @@ impl Verb {
             Self::Write(write) => Some(&write.id),
             Self::Lease(lease) => Some(&lease.id),
             Self::Page(_) | Self::Ping => None,
+        }
+    }
+
+    /// Returns how many bytes of messages it writes.
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Write(write) => write.messages.size(),
+            _ => 0,
         }
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::address::Bounds;
-use super::calls::Calls;
+use super::calls::{BeginMore, Calls};
 use super::durability::Durable;
 use super::server::Server;
 use super::servers::{Servers, Target};
@@ -38,16 +38,18 @@ pub(crate) fn drive(
     }
 }
 
-/// Drives many plans to their ends.
+/// Drives many plans to their ends, and those that `begin_more` adds meanwhile.
 ///
 /// # Errors
 /// That the caller wants out.
 pub(crate) fn drive_all(
     calls: &mut Calls,
     servers: &Arc<Servers>,
+    begin_more: BeginMore<'_>,
     interrupt: Interrupt,
 ) -> Result<()> {
-    while let Some((deadline, request)) = calls.waiting() {
+    while !calls.are_over() || begin_more(calls) {
+        let Some((deadline, request)) = calls.waiting() else { continue };
         if servers.is_closed() {
             calls.close();
             break;
@@ -60,8 +62,7 @@ pub(crate) fn drive_all(
         {
             return Err(failure.error);
         }
-        let shares = calls.begin_round(servers, began);
-        visit_all(calls, servers, shares, bounds);
+        visit_all(calls, servers, begin_more, bounds);
         let pause = calls.end_round()?;
         stream::pause(pause, interrupt)
             .map_err(|_| Error::new(ErrorKind::Interrupted, "interrupted"))?;

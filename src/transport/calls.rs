@@ -32,11 +32,16 @@ struct Room {
 const READS: Room = Room { bytes: 8 << 10, requests: 256 };
 const WRITES: Room = Room { bytes: 256 << 10, requests: 256 };
 
+/// Adds more calls to those on their way; returns whether there were any.
+pub(crate) type BeginMore<'a> = &'a mut dyn FnMut(&mut Calls) -> bool;
+
 /// Calls on their way together.
 #[derive(Default)]
 pub(crate) struct Calls {
     /// Those that are not over.
     items: Vec<Item>,
+    /// How many of them take part in this round.
+    begun: usize,
     /// What came of the others, and their places.
     over: Vec<(usize, Result<Answer>)>,
     /// How long to pause before the next round.
@@ -46,10 +51,15 @@ pub(crate) struct Calls {
 struct Item {
     place: usize,
     call: Call,
-    plan: Box<dyn Plan>,
+    state: State,
     detour: Option<Arc<Server>>,
-    /// What came of it, in this round.
-    outcome: Option<Result<Answer>>,
+}
+
+enum State {
+    Going(Box<dyn Plan>),
+    /// What came of it, in this round. The plan is gone: with it a write gives its lane back, and its
+    /// memory, which those that are begun after it get while the processor still has it at hand.
+    Over(Result<Answer>),
 }
 
 /// What one server is asked in one round.
@@ -113,7 +123,7 @@ impl Calls {
     pub(crate) fn add(&mut self, place: usize, begun: Result<(Call, Box<dyn Plan>)>) {
         match begun {
             Ok((call, plan)) => {
-                self.items.push(Item { place, call, plan, detour: None, outcome: None });
+                self.items.push(Item { place, call, state: State::Going(plan), detour: None });
             }
             Err(error) => self.over.push((place, Err(error))),
         }
@@ -125,10 +135,17 @@ impl Calls {
         self.over.into_iter().map(|(_, answer)| answer).collect()
     }
 
+    /// Returns whether all calls are over.
+    pub(super) fn are_over(&self) -> bool {
+        self.items.is_empty()
+    }
+
     /// Returns the deadline and the request of a call that is not over.
     pub(super) fn waiting(&self) -> Option<(Instant, &Request)> {
-        let item = self.items.first()?;
-        Some((item.call.deadline(), item.plan.request()))
+        self.items.iter().find_map(|item| match &item.state {
+            State::Going(plan) => Some((item.call.deadline(), plan.request())),
+            State::Over(_) => None,
+        })
     }
 
     /// Ends those that are not over: the client was closed.
@@ -137,13 +154,16 @@ impl Calls {
         self.put_away();
     }
 
-    /// Begins a round: returns what goes to which server; `since` is as for [`Servers::target`].
-    pub(super) fn begin_round(&mut self, servers: &Arc<Servers>, since: Instant) -> Vec<Share> {
-        self.pause = Duration::ZERO;
+    /// Has all calls that are not over take part in the round; returns what goes to which server, of
+    /// those that did not yet. `since` is as for [`Servers::target`].
+    pub(super) fn join_round(&mut self, servers: &Arc<Servers>, since: Instant) -> Vec<Share> {
         let mut shares: Vec<Share> = Vec::new();
-        for (at, item) in self.items.iter_mut().enumerate() {
+        let first = std::mem::replace(&mut self.begun, self.items.len());
+        for (at, item) in self.items.iter_mut().enumerate().skip(first) {
+            let State::Going(plan) = &item.state else { continue };
             item.call.attempt();
-            match item.target(servers, since) {
+            let request = plan.request();
+            match target(request, item.detour.take(), servers, since) {
                 Ok((server, asking)) => {
                     let is_its = |share: &Share| Arc::ptr_eq(&share.server, &server);
                     let known = shares.iter().position(is_its).unwrap_or(shares.len());
@@ -151,7 +171,7 @@ impl Calls {
                         shares.push(Share { server, windows: VecDeque::new() });
                     }
                     if let Some(share) = shares.get_mut(known) {
-                        share.add(at, item, asking);
+                        share.add(at, request, item.call.manner(), asking);
                     }
                 }
                 Err(failure) => self.pause = self.pause.max(item.failed(&failure)),
@@ -194,41 +214,42 @@ impl Calls {
     /// # Errors
     /// [`ErrorKind::Interrupted`], which ends all of the calls.
     pub(super) fn end_round(&mut self) -> Result<Duration> {
-        let interrupted = self.items.iter().find_map(|item| match &item.outcome {
-            Some(Err(error)) if *error.kind() == ErrorKind::Interrupted => Some(error.clone()),
+        let interrupted = self.items.iter().find_map(|item| match &item.state {
+            State::Over(Err(error)) if *error.kind() == ErrorKind::Interrupted => {
+                Some(error.clone())
+            }
             _ => None,
         });
         self.put_away();
-        interrupted.map_or(Ok(self.pause), Err)
+        self.begun = 0;
+        interrupted.map_or(Ok(std::mem::take(&mut self.pause)), Err)
     }
 
-    /// Lets go of the calls that are over: with its plan a write gives its lane back.
+    /// Puts away what came of the calls that are over.
     fn put_away(&mut self) {
-        let over = &mut self.over;
-        self.items.retain_mut(|item| match item.outcome.take() {
-            Some(outcome) => {
-                over.push((item.place, outcome));
-                false
+        let over = |item: &mut Item| matches!(item.state, State::Over(_));
+        for item in self.items.extract_if(.., over) {
+            if let State::Over(outcome) = item.state {
+                self.over.push((item.place, outcome));
             }
-            None => true,
-        });
+        }
     }
 }
 
 impl Share {
     /// Adds the request of an item to the last window, or to a new one if that has no room.
-    fn add(&mut self, at: usize, item: &Item, asking: Option<Request>) {
-        let request = asking.as_ref().unwrap_or_else(|| item.plan.request());
+    fn add(&mut self, at: usize, request: &Request, manner: Manner, asking: Option<Request>) {
+        let request = asking.as_ref().unwrap_or(request);
         let size = request.size();
         if !self.windows.back().is_some_and(|last| last.has_room(size, request.writes)) {
-            self.windows.push_back(Window::new(item.call.manner()));
+            self.windows.push_back(Window::new(manner));
         }
         let Some(window) = self.windows.back_mut() else { return };
         window.size += size;
         window.all_write &= request.writes;
         window.request.writes |= request.writes;
         window.request.commands.extend(request.commands.iter().cloned());
-        window.manner = window.manner.and(item.call.manner());
+        window.manner = window.manner.and(manner);
         window.members.push(Member { item: at, commands: request.commands.len(), asking });
     }
 }
@@ -246,22 +267,6 @@ impl Window {
 }
 
 impl Item {
-    /// Returns who is to be asked, and what, where that is not the plan's own request.
-    fn target(
-        &mut self,
-        servers: &Arc<Servers>,
-        since: Instant,
-    ) -> Result<(Arc<Server>, Option<Request>), Failure> {
-        let request = self.plan.request();
-        if let Some(server) = self.detour.take() {
-            return Ok((server, Some(request.asking())));
-        }
-        match servers.target(request, since)? {
-            Target::One(server) => Ok((server, None)),
-            Target::Every(_) | Target::Gone | Target::Unknown => Err(servers.unknown()),
-        }
-    }
-
     /// Takes the replies to its request; returns how long to pause before it is sent again.
     fn answered(
         &mut self,
@@ -271,7 +276,8 @@ impl Item {
         replies: Vec<Reply>,
         enough: Option<&Result<()>>,
     ) -> Duration {
-        let request = self.plan.request();
+        let State::Going(plan) = &mut self.state else { return Duration::ZERO };
+        let request = plan.request();
         if let (true, Some(enough)) = (request.writes, enough) {
             self.call.note_replicas(enough.clone().err());
         }
@@ -287,9 +293,9 @@ impl Item {
         if let Some(failure) = failure {
             return self.failed(&failure);
         }
-        match self.plan.advance(replies) {
+        match plan.advance(replies) {
             Err(error) => self.fail(&error),
-            Ok(Step::Done(answer)) => self.outcome = Some(settled(answer, &self.call)),
+            Ok(Step::Done(answer)) => self.state = State::Over(settled(answer, &self.call)),
             Ok(Step::Again) => self.call.next_request(),
         }
         Duration::ZERO
@@ -297,16 +303,36 @@ impl Item {
 
     /// Takes a failed attempt; returns how long to pause before the next one.
     fn failed(&mut self, failure: &Failure) -> Duration {
-        let writes = self.plan.request().writes;
-        let next = self.call.after(failure, writes, || self.plan.op_id());
+        let State::Going(plan) = &mut self.state else { return Duration::ZERO };
+        let writes = plan.request().writes;
+        let next = self.call.after(failure, writes, || plan.op_id());
         next.unwrap_or_else(|error| {
-            self.outcome = Some(Err(error));
+            self.state = State::Over(Err(error));
             Duration::ZERO
         })
     }
 
     fn fail(&mut self, error: &Error) {
-        self.outcome = Some(Err(self.call.fail(error, false, || self.plan.op_id())));
+        if let State::Going(plan) = &mut self.state {
+            let error = self.call.fail(error, false, || plan.op_id());
+            self.state = State::Over(Err(error));
+        }
+    }
+}
+
+/// Returns who is to be asked, and what, where that is not the request itself.
+fn target(
+    request: &Request,
+    detour: Option<Arc<Server>>,
+    servers: &Arc<Servers>,
+    since: Instant,
+) -> Result<(Arc<Server>, Option<Request>), Failure> {
+    if let Some(server) = detour {
+        return Ok((server, Some(request.asking())));
+    }
+    match servers.target(request, since)? {
+        Target::One(server) => Ok((server, None)),
+        Target::Every(_) | Target::Gone | Target::Unknown => Err(servers.unknown()),
     }
 }
 

@@ -5,10 +5,11 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::ptr;
 use std::sync::Arc;
 
 use super::address::Bounds;
-use super::calls::{Calls, Members, Outcome, Share, Window};
+use super::calls::{BeginMore, Calls, Members, Outcome, Share, Window};
 use super::durability::Durable;
 use super::is_demoted;
 use super::pool::Lease;
@@ -17,14 +18,28 @@ use super::servers::Servers;
 use crate::call::{Failure, Retry};
 use crate::error::ErrorKind;
 
-/// Brings every share to its server. All get a window before the replies of the first are read, so
-/// that they work at the same time, too.
+/// Brings all calls to their servers, and those that `begin_more` adds meanwhile.
 pub(super) fn visit_all(
     calls: &mut Calls,
     servers: &Arc<Servers>,
-    mut shares: Vec<Share>,
+    begin_more: BeginMore<'_>,
     bounds: Bounds,
 ) {
+    let mut shares = calls.join_round(servers, bounds.began);
+    while !shares.is_empty() {
+        shares = visit(calls, servers, shares, begin_more, bounds);
+    }
+}
+
+/// Brings every share to its server. All get a window before the replies of the first are read, so
+/// that they work at the same time, too. Returns what was added meanwhile for other servers.
+fn visit(
+    calls: &mut Calls,
+    servers: &Arc<Servers>,
+    mut shares: Vec<Share>,
+    begin_more: BeginMore<'_>,
+    bounds: Bounds,
+) -> Vec<Share> {
     // In one order for all threads: else two could each hold the connection that the other waits for.
     shares.sort_by_cached_key(|share| share.server.address.endpoint.to_string());
     let visited: Vec<Arc<Server>> = shares.iter().map(|share| share.server.clone()).collect();
@@ -44,8 +59,20 @@ pub(super) fn visit_all(
             }
         }
     }
+    let mut elsewhere = Vec::new();
     while !visits.is_empty() {
         visits.iter_mut().for_each(Visit::send);
+        let is_short_of_work = visits.iter().any(|visit| visit.windows.is_empty());
+        if is_short_of_work && elsewhere.is_empty() && begin_more(calls) {
+            for share in calls.join_round(servers, bounds.began) {
+                let is_its =
+                    |visit: &&mut Visit<'_>| ptr::eq(visit.server, &raw const *share.server);
+                match visits.iter_mut().find(is_its) {
+                    Some(visit) => visit.windows.extend(share.windows),
+                    None => elsewhere.push(share),
+                }
+            }
+        }
         let mut going = Vec::with_capacity(visits.len());
         for mut visit in visits {
             let failure = visit.receive(calls, servers);
@@ -56,13 +83,14 @@ pub(super) fn visit_all(
                     let wants_out = *failure.error.kind() == ErrorKind::Interrupted;
                     visit.break_off(calls, &failure);
                     if wants_out {
-                        return; // it ends all calls
+                        return Vec::new(); // it ends all calls
                     }
                 }
             }
         }
         visits = going;
     }
+    elsewhere
 }
 
 /// The windows for one server, and the connection that they go by.

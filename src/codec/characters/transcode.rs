@@ -40,6 +40,18 @@ pub(super) fn write_by<T: Copy + Into<u32>>(
             block.iter().try_for_each(|&point| write_one(out, point.into()))?;
         }
     }
+    if rest.is_empty() {
+        return Ok(());
+    }
+    // With spaces behind it the rest is a block, too.
+    let mut block = [u32::from(b' '); BLOCK];
+    for (place, &point) in block.iter_mut().zip(rest) {
+        *place = point.into();
+    }
+    if write_usual(out, block) {
+        out.truncate(out.len() - (BLOCK - rest.len()));
+        return Ok(());
+    }
     rest.iter().try_for_each(|&point| write_one(out, point.into()))
 }
 
