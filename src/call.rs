@@ -122,6 +122,13 @@ impl Call {
         }
     }
 
+    /// Has the call's time stand still: `span` of it does not count.
+    pub fn put_off(&mut self, span: Duration) {
+        for moment in [&mut self.started, &mut self.began, &mut self.deadline] {
+            *moment += span;
+        }
+    }
+
     /// Returns when the call has to be over.
     pub fn deadline(&self) -> Instant {
         self.deadline

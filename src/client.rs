@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 
@@ -117,24 +117,31 @@ impl Client {
         let (process, mut started) = (self.process(), batch.started());
         let (mut calls, mut turns) = (Calls::default(), Turns::default());
         turns.add(batch.verbs);
-        // A few are planned at a time: the server works on them while the next ones are.
+        // A few are planned at a time: the server works on them while the next ones are. When the time is
+        // up there is nothing to win, and each would be an attempt of its own.
         let mut begin_more = |calls: &mut Calls, turns: &mut Turns| {
-            let mut unit = turns.unit();
-            while unit.is_empty() {
+            let is_late = started.elapsed() >= self.options().timeout;
+            let (mut unit, mut spent) = (turns.unit(is_late), Duration::ZERO);
+            while unit.is_empty() || is_late {
                 let asked = Instant::now();
                 let verbs = more();
                 if verbs.is_empty() {
-                    return false;
+                    break;
                 }
-                // The time that it takes to hand them out does not count.
-                started += asked.elapsed();
+                spent += asked.elapsed();
                 turns.add(verbs);
-                unit = turns.unit();
+                unit.extend(turns.unit(is_late));
             }
+            // The time that it takes to hand them out does not count.
+            started += spent;
+            if spent > Duration::ZERO {
+                calls.put_off(spent);
+            }
+            let has_more = !unit.is_empty();
             for (place, verb) in unit {
                 calls.add(place, self.begin_at(started, &process, store, verb));
             }
-            true
+            has_more.then_some(spent)
         };
         loop {
             let mut begin_more = |calls: &mut Calls| begin_more(calls, &mut turns);

@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyIterator, PyList, PyMapping, PyString, PyTuple};
 
 use super::error::exception;
+use super::message::PyMessage;
 use super::messages::PyMessages;
 use super::refusal::type_name;
 use super::{encode, store};
@@ -156,9 +157,8 @@ impl PyBatch {
         self.lock().grows
     }
 
-    /// Takes more items of a part that is under way, for whose sake the caller has `waited` for the
-    /// interpreter. None that would run code of the caller's, who might need a connection to the
-    /// server: one is taken.
+    /// Takes more items of a part that is under way, for whose sake this thread has `waited` for the
+    /// interpreter. None that would run code of the caller's: it might need a connection, and one is taken.
     pub(super) fn more(&self, py: Python<'_>, waited: Duration) -> Vec<Verb> {
         let mut items = self.lock();
         let begun = Instant::now();
@@ -271,11 +271,19 @@ fn is_list(value: &Bound<'_, PyAny>) -> bool {
     value.cast_exact::<PyList>().is_ok() || value.cast_exact::<PyTuple>().is_ok()
 }
 
-/// Returns whether the messages of an item are there already, and need not be asked for one by one.
+/// Returns whether the messages of an item are there already, and no code of the caller's makes them. (What a
+/// dict holds may still be an object that is asked.)
 fn is_at_hand(item: &Bound<'_, PyAny>) -> bool {
-    let messages = if is_list(item) { item.get_item(1).ok() } else { None };
-    messages
-        .is_some_and(|messages| is_list(&messages) || messages.cast_exact::<PyMessages>().is_ok())
+    if !is_list(item) {
+        return false;
+    }
+    let is_message = |value: &Bound<'_, PyAny>| {
+        value.cast_exact::<PyDict>().is_ok() || value.cast_exact::<PyMessage>().is_ok()
+    };
+    item.get_item(1).is_ok_and(|messages| match messages.cast_exact::<PyList>() {
+        Ok(list) => list.iter().all(|value| is_message(&value)),
+        Err(_) => messages.cast_exact::<PyMessages>().is_ok(),
+    })
 }
 
 /// Takes a memory ID and messages.

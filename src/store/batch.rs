@@ -90,9 +90,12 @@ impl Turns {
         }
     }
 
-    /// Takes the next verbs of this turn; none when there are no more.
-    pub(crate) fn unit(&mut self) -> Vec<(usize, Verb)> {
+    /// Takes the next verbs of this turn, or all that are left of it; none when there are no more.
+    pub(crate) fn unit(&mut self, all: bool) -> Vec<(usize, Verb)> {
         let Some(left) = self.left.front_mut() else { return Vec::new() };
+        if all {
+            return std::mem::take(left).into();
+        }
         let (mut unit, mut size) = (Vec::new(), 0);
         while size < UNIT_BYTES && unit.len() < UNIT_VERBS {
             let Some((place, verb)) = left.pop_front() else { break };
@@ -173,7 +176,7 @@ mod tests {
         turns.add(batch.verbs);
         let (mut all, mut goes_on) = (Vec::new(), true);
         while goes_on {
-            all.push(turns.unit().into_iter().map(|(place, _)| place).collect());
+            all.push(turns.unit(true).into_iter().map(|(place, _)| place).collect());
             goes_on = turns.next();
         }
         all

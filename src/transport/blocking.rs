@@ -48,12 +48,11 @@ pub(crate) fn drive_all(
     begin_more: BeginMore<'_>,
     interrupt: Interrupt,
 ) -> Result<()> {
-    while !calls.are_over() || begin_more(calls) {
-        let Some((deadline, request)) = calls.waiting() else { continue };
+    while !calls.are_over() || begin_more(calls).is_some() {
         if servers.is_closed() {
             calls.close();
-            break;
         }
+        let Some((deadline, request)) = calls.waiting() else { continue };
         let began = Instant::now();
         let bounds = Bounds { began, deadline, patience: PATIENCE, interrupt };
         // It says where one request goes, or why not; by then it is known where the others go.

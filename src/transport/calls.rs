@@ -1,6 +1,7 @@
 //! Many calls that go together.
 //!
-//! They go in rounds. In each, every call that is not over says what to send; what goes to one
+//! They go in rounds. In each, every call that is not over says what to send, also those that join when
+//! it is under way; what goes to one
 //! server travels together, in windows; and what comes of it is to each call what it would be if it
 //! had gone alone. So attempts, doubt and redirections have no rules of their own here.
 
@@ -32,8 +33,9 @@ struct Room {
 const READS: Room = Room { bytes: 8 << 10, requests: 256 };
 const WRITES: Room = Room { bytes: 256 << 10, requests: 256 };
 
-/// Adds more calls to those on their way; returns whether there were any.
-pub(crate) type BeginMore<'a> = &'a mut dyn FnMut(&mut Calls) -> bool;
+/// Adds more calls to those on their way; returns how long nobody could go on meanwhile, or `None` if
+/// there are no more.
+pub(crate) type BeginMore<'a> = &'a mut dyn FnMut(&mut Calls) -> Option<Duration>;
 
 /// Calls on their way together.
 #[derive(Default)]
@@ -133,6 +135,11 @@ impl Calls {
     pub(crate) fn into_answers(mut self) -> Vec<Result<Answer>> {
         self.over.sort_unstable_by_key(|(place, _)| *place);
         self.over.into_iter().map(|(_, answer)| answer).collect()
+    }
+
+    /// Has the time of all calls stand still: `span` of it does not count.
+    pub(crate) fn put_off(&mut self, span: Duration) {
+        self.items.iter_mut().for_each(|item| item.call.put_off(span));
     }
 
     /// Returns whether all calls are over.

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::ptr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::address::Bounds;
 use super::calls::{BeginMore, Calls, Members, Outcome, Share, Window};
@@ -23,11 +24,11 @@ pub(super) fn visit_all(
     calls: &mut Calls,
     servers: &Arc<Servers>,
     begin_more: BeginMore<'_>,
-    bounds: Bounds,
+    mut bounds: Bounds,
 ) {
     let mut shares = calls.join_round(servers, bounds.began);
     while !shares.is_empty() {
-        shares = visit(calls, servers, shares, begin_more, bounds);
+        shares = visit(calls, servers, shares, begin_more, &mut bounds);
     }
 }
 
@@ -38,14 +39,14 @@ fn visit(
     servers: &Arc<Servers>,
     mut shares: Vec<Share>,
     begin_more: BeginMore<'_>,
-    bounds: Bounds,
+    bounds: &mut Bounds,
 ) -> Vec<Share> {
     // In one order for all threads: else two could each hold the connection that the other waits for.
     shares.sort_by_cached_key(|share| share.server.address.endpoint.to_string());
     let visited: Vec<Arc<Server>> = shares.iter().map(|share| share.server.clone()).collect();
     let mut visits = Vec::with_capacity(visited.len());
     for (Share { windows, .. }, server) in shares.into_iter().zip(&visited) {
-        let bounds = Bounds { patience: server.patience(), ..bounds };
+        let bounds = Bounds { patience: server.patience(), ..*bounds };
         match server.pool.lease(true, bounds) {
             Ok(lease) => {
                 let (sent, demoted) = Default::default();
@@ -56,6 +57,9 @@ fn visit(
                 for window in windows {
                     calls.failed(&window.members, &failure);
                 }
+                if *failure.error.kind() == ErrorKind::Interrupted {
+                    return Vec::new(); // it ends all calls
+                }
             }
         }
     }
@@ -63,7 +67,14 @@ fn visit(
     while !visits.is_empty() {
         visits.iter_mut().for_each(Visit::send);
         let is_short_of_work = visits.iter().any(|visit| visit.windows.is_empty());
-        if is_short_of_work && elsewhere.is_empty() && begin_more(calls) {
+        if is_short_of_work
+            && elsewhere.is_empty()
+            && let Some(spent) = begin_more(calls)
+        {
+            bounds.deadline += spent;
+            for visit in &mut visits {
+                visit.put_off(spent);
+            }
             for share in calls.join_round(servers, bounds.began) {
                 let is_its =
                     |visit: &&mut Visit<'_>| ptr::eq(visit.server, &raw const *share.server);
@@ -133,6 +144,12 @@ impl Visit<'_> {
     /// Returns whether a window could not be sent: there may still be replies to the one before it.
     fn is_broken(&self) -> bool {
         self.sent.back().is_some_and(|sent| sent.failure.is_some())
+    }
+
+    /// Has the time of what is on its way stand still: `span` of it does not count.
+    fn put_off(&mut self, span: Duration) {
+        self.bounds.deadline += span;
+        self.sent.iter_mut().for_each(|sent| sent.bounds.deadline += span);
     }
 
     fn is_over(&self) -> bool {

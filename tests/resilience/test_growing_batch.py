@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from redember import RedisBackend
-from redember.errors import InvalidMessageError
+from redember import BatchResult, RedisBackend
+from redember.errors import ClosedError, InvalidMessageError
 from tests.proxy import Fault, Proxy
 from tests.resilience.conftest import Calls
 from tests.servers import RealServer
@@ -24,6 +24,18 @@ NAMES = [f"m{number}" for number in range(COUNT)]
 def large(number: int) -> list[dict[str, Any]]:
     """Return messages of which a few dozen are more than is taken at once."""
     return [user(f"{number} {text_of_size(4000, number)}"), *talk(1)]
+
+
+class Model:
+    """A message that asks a server when it is dumped, or takes its time."""
+
+    def __init__(self, asked: Callable[[], object]) -> None:
+        self._asked = asked
+
+    def model_dump(self) -> dict[str, Any]:
+        """Return a message."""
+        self._asked()
+        return user("modelled")
 
 
 class Asking:
@@ -47,7 +59,9 @@ class Raising:
         raise self._raised
 
 
-@pytest.mark.parametrize("shape", ["items", "pairs", "generator", "messages", "iterators"])
+@pytest.mark.parametrize(
+    "shape", ["items", "pairs", "generator", "messages", "iterators", "models"]
+)
 def test_items_may_ask_the_only_connection(own_server: RealServer, shape: str) -> None:
     """A batch that kept it while it asks for items would wait for itself."""
     with RedisBackend(own_server.address).with_pool_size(1).with_timeout(5) as backend:
@@ -62,6 +76,9 @@ def test_items_may_ask_the_only_connection(own_server: RealServer, shape: str) -
         elif shape == "messages":
             items[300] = ("m300", Asking(backend))
             expected["m300"] = talk(1)
+        elif shape == "models":
+            items[300] = ("m300", [Model(lambda: backend.load("source"))])
+            expected["m300"] = [user("modelled")]
         elif shape == "iterators":
             items = [(name, iter(messages)) for name, messages in items]
         results = backend.save_many(items)
@@ -131,6 +148,16 @@ def test_a_lost_connection_loses_and_doubles_nothing(
         assert stored == talk(1) + large(number) + (talk(1) if number % 3 == 0 else [])
 
 
+def test_time_that_items_take_does_not_count(own_server: RealServer) -> None:
+    """Else a call would be late before it was sent, or its reply before it was read."""
+    with RedisBackend(own_server.address).with_timeout(0.6) as backend:
+        items: list[Any] = [(name, large(number)) for number, name in enumerate(NAMES)]
+        for place in (100, 300, 500):
+            items[place] = (NAMES[place], [{**user("x"), "more": Model(lambda: time.sleep(0.4))}])
+        assert not backend.save_many(items).errors
+        assert len(backend.list()) == COUNT
+
+
 def test_a_batch_seldom_comes_back_where_the_interpreter_is_busy(own_server: RealServer) -> None:
     """It waits for it each time: a dozen times, if it took as little as it does otherwise."""
     over = threading.Event()
@@ -155,3 +182,41 @@ def test_a_batch_seldom_comes_back_where_the_interpreter_is_busy(own_server: Rea
         sys.setswitchinterval(before)
     assert not results.errors
     assert took < 1.3
+
+
+def test_every_item_has_a_result_where_a_server_is_silent(own_server: RealServer) -> None:
+    """One deadline holds for all of them, however many are left."""
+    with RedisBackend(own_server.address).with_timeout(1) as backend:
+        backend.save_many({name: talk(1) for name in NAMES[:2]})
+        items = [(f"{number}", talk(1)) for number in range(9_000)]
+        own_server.freeze()
+        try:
+            began = time.monotonic()
+            results = [backend.save_many(items), backend.load_many([name for name, _ in items])]
+            took = time.monotonic() - began
+        finally:
+            own_server.thaw()
+    assert [len(result) for result in results] == [len(items)] * 2
+    assert [len(result.errors) for result in results] == [len(items)] * 2
+    assert took < 2 * 1 + 2
+
+
+def test_every_item_has_a_result_where_the_backend_is_closed(own_server: RealServer) -> None:
+    with RedisBackend(own_server.address).with_pool_size(1).with_timeout(5) as backend:
+        backend.save("m", talk(1))
+        results: list[BatchResult[Any]] = []
+        own_server.freeze()
+        first = threading.Thread(target=lambda: backend.exists("m"))
+        first.start()
+        time.sleep(0.1)
+        ids = [f"{number}" for number in range(3_000)]
+        second = threading.Thread(target=lambda: results.append(backend.load_many(ids)))
+        second.start()
+        time.sleep(0.2)
+        backend.close()
+        own_server.thaw()
+        first.join()
+        second.join()
+    assert len(results[0]) == len(ids)
+    assert all(isinstance(error, ClosedError) for error in results[0].errors.values())
+    assert len(results[0].errors) == len(ids)

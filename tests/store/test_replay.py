@@ -98,6 +98,19 @@ def test_the_newest_256_keys_are_remembered(backend: Any, others: int) -> None:
     assert backend.append("m", [user("0")], idempotency_key="key 0").replayed is False
 
 
+@pytest.mark.only("redis", why="only there writers are remembered beside keys")
+def test_the_newest_256_keys_are_remembered_whoever_writes_in_between(make: Maker) -> None:
+    backend = make()
+    for number in range(340):
+        backend.append("m", [user(f"{number}")], idempotency_key=f"key {number}")
+        if number % 8 == 0:
+            make().append("m", [user("another")])
+        if number >= 300:
+            oldest = number - 255
+            again = backend.append("m", [user(f"{oldest}")], idempotency_key=f"key {oldest}")
+            assert again.replayed is True, (number, oldest)
+
+
 @pytest.mark.only("redis", "file", why="in-memory backends do not share their memories")
 def test_a_key_holds_between_backends(make: Maker) -> None:
     """As after a crash: another process repeats what the first may have done."""
