@@ -137,11 +137,11 @@ impl Client {
             if spent > Duration::ZERO {
                 calls.put_off(spent);
             }
-            let has_more = !unit.is_empty();
+            let goes_on = !unit.is_empty() || spent > Duration::ZERO;
             for (place, verb) in unit {
                 calls.add(place, self.begin_at(started, &process, store, verb));
             }
-            has_more.then_some(spent)
+            goes_on.then_some(spent)
         };
         loop {
             let mut begin_more = |calls: &mut Calls| begin_more(calls, &mut turns);

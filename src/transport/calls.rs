@@ -33,8 +33,8 @@ struct Room {
 const READS: Room = Room { bytes: 8 << 10, requests: 256 };
 const WRITES: Room = Room { bytes: 256 << 10, requests: 256 };
 
-/// Adds more calls to those on their way; returns how long nobody could go on meanwhile, or `None` if
-/// there are no more.
+/// Adds calls, if there are more, to those on their way; returns how long nobody could go on meanwhile,
+/// or `None` if nothing is left to add.
 pub(crate) type BeginMore<'a> = &'a mut dyn FnMut(&mut Calls) -> Option<Duration>;
 
 /// Calls on their way together.
