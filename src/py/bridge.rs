@@ -1,8 +1,8 @@
 //! Where blocking calls leave the interpreter, and the runtime that asyncio calls lean on. The only
 //! file that blocks, spawns, attaches, detaches or names the runtime.
 //!
-//! Blocking calls detach once, for the whole call; a batch attaches again for its next items. No thread of the runtime ever runs Python code, so
-//! nothing can attach to an interpreter that is ending.
+//! Blocking calls detach once, for the whole call; a batch attaches again for its next items. No thread of
+//! the runtime ever runs Python code, so nothing can attach to an interpreter that is ending.
 #![expect(clippy::disallowed_methods, reason = "this is the file the bans point to")]
 
 use std::cell::RefCell;

@@ -172,14 +172,16 @@ mod tests {
     }
 
     fn places(batch: Batch) -> Vec<Vec<usize>> {
-        let mut turns = Turns::default();
+        let (mut turns, mut all) = (Turns::default(), Vec::new());
         turns.add(batch.verbs);
-        let (mut all, mut goes_on) = (Vec::new(), true);
-        while goes_on {
-            all.push(turns.unit(true).into_iter().map(|(place, _)| place).collect());
-            goes_on = turns.next();
+        loop {
+            let turn = turns.unit(true);
+            if turn.is_empty() {
+                return all;
+            }
+            all.push(turn.into_iter().map(|(place, _)| place).collect());
+            turns.next();
         }
-        all
     }
 
     #[test]
