@@ -14,23 +14,14 @@ use super::refusal::type_name;
 use super::{encode, store};
 use crate::error::Error;
 use crate::messages::Limits;
-use crate::store::{Batch, Mode, Ttl, Verb, Write};
+use crate::store::{Batch, Mode, Size, Ttl, UNIT, Verb, Write};
 
 import_exception!(redember.errors, RedemberError);
 
 /// What one part may hold: enough to keep a server busy, and little to hold besides what callers do.
-const PART: Size = Size { bytes: 4 << 20, items: 4096 };
-/// What is taken while a server works on what was taken before.
-const UNIT: Size = Size { bytes: 192 << 10, items: 256 };
+const PART: Size = Size { bytes: 4 << 20, verbs: 4096 };
 /// Whoever waits longer for the interpreter takes all at once: another thread does not let go of it.
 const CROWDED: Duration = Duration::from_millis(1);
-
-/// How much of a batch.
-#[derive(Debug, Clone, Copy, Default)]
-struct Size {
-    bytes: usize,
-    items: usize,
-}
 
 /// What is to be done with each item.
 #[derive(Debug)]
@@ -206,9 +197,9 @@ impl Items {
         let (mut verbs, mut bytes) = (Vec::new(), 0);
         let most = Size {
             bytes: most.bytes.min(PART.bytes.saturating_sub(self.part.bytes)),
-            items: most.items.min(PART.items.saturating_sub(self.part.items)),
+            verbs: most.verbs.min(PART.verbs.saturating_sub(self.part.verbs)),
         };
-        while verbs.len() < most.items && bytes < most.bytes {
+        while verbs.len() < most.verbs && bytes < most.bytes {
             let next = match self.held.take() {
                 Some(held) => Some(held.into_bound(py)),
                 None => rest.next().transpose()?,
@@ -236,8 +227,8 @@ impl Items {
             }
         }
         self.part.bytes += bytes;
-        self.part.items += verbs.len();
-        self.grows &= self.part.bytes < PART.bytes && self.part.items < PART.items;
+        self.part.verbs += verbs.len();
+        self.grows &= self.part.bytes < PART.bytes && self.part.verbs < PART.verbs;
         Ok(verbs)
     }
 

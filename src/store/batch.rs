@@ -19,9 +19,17 @@ pub enum Ask {
 /// Hands out more verbs of a batch while others are on their way; none when there are no more.
 pub type More<'a> = &'a mut dyn FnMut() -> Vec<Verb>;
 
+/// How much of a batch.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Size {
+    /// Bytes of messages.
+    pub bytes: usize,
+    /// Verbs.
+    pub verbs: usize,
+}
+
 /// What is planned at once, while what was planned before is on its way.
-const UNIT_BYTES: usize = 192 << 10;
-const UNIT_VERBS: usize = 256;
+pub const UNIT: Size = Size { bytes: 192 << 10, verbs: 256 };
 
 /// Verbs of one kind, each about one memory.
 #[derive(Debug, Clone)]
@@ -97,7 +105,7 @@ impl Turns {
             return std::mem::take(left).into();
         }
         let (mut unit, mut size) = (Vec::new(), 0);
-        while size < UNIT_BYTES && unit.len() < UNIT_VERBS {
+        while size < UNIT.bytes && unit.len() < UNIT.verbs {
             let Some((place, verb)) = left.pop_front() else { break };
             size += verb.size();
             unit.push((place, verb));

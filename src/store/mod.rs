@@ -31,7 +31,7 @@ use std::time::Duration;
 
 pub use answer::{Answer, Info, Written};
 pub(crate) use batch::Turns;
-pub use batch::{Ask, Batch, More, mended};
+pub use batch::{Ask, Batch, More, Size, UNIT, mended};
 pub(crate) use detect::other_layout;
 pub use ids::Ids;
 pub use lease::Lease;

@@ -104,6 +104,16 @@ def test_writes_to_one_memory_keep_their_order(own_server: RealServer) -> None:
             ]
 
 
+def test_a_write_that_is_sent_twice_stays_before_the_next_one(own_server: RealServer) -> None:
+    """The large save meets a header that another wrote, and is sent again; the small one is not."""
+    with RedisBackend(own_server.address) as backend, RedisBackend(own_server.address) as other:
+        backend.save("m", talk(1))
+        other.save("m", talk(2))
+        results = backend.save_many([("m", large(0)), ("m", talk(1, start=5))]).raise_first()
+        assert [result.revision for result in results] == [3, 4]
+        assert backend.load("m") == talk(1, start=5)
+
+
 def test_what_is_refused_has_its_place(own_server: RealServer) -> None:
     with RedisBackend(own_server.address) as backend:
         items: list[Any] = [(name, large(number)) for number, name in enumerate(NAMES)]
