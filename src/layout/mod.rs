@@ -60,21 +60,44 @@ pub const FOLD_CHUNKS: usize = 32;
 pub const SMALL_BYTES: usize = 1 << 10;
 /// The longest header that a writer keeps: a longer one is slower to send along than to take apart.
 pub const KNOWN_BYTES: usize = 2048;
+/// A whole `log` memory, as it was read.
+#[derive(Debug)]
+pub struct Log {
+    /// What it says of itself.
+    pub header: Header,
+    /// All that a reader sees.
+    pub messages: Messages,
+    /// Bytes of the chunks that the header counts to the open run, one separator each.
+    run: usize,
+}
+
+impl Log {
+    /// Returns whether the messages lie as the header says, as whoever adds to them relies on.
+    pub fn is_coherent(&self) -> bool {
+        let Header { count, bytes, open, .. } = self.header;
+        let run = count.checked_sub(open.messages).map(|first| self.messages.bytes(first..count));
+        self.run == open.bytes
+            && run == Some(open.bytes)
+            && self.messages.bytes(0..count) as u64 == bytes
+    }
+}
+
 /// Reads the elements of a whole `log` memory: the header, then every chunk.
 ///
 /// # Errors
 /// [`ErrorKind::Corrupt`] if the header is not ours or the chunks do not hold what it says.
-pub fn read_log(mut elements: Vec<Bytes>) -> Result<(Header, Messages)> {
+pub fn read_log(mut elements: Vec<Bytes>) -> Result<Log> {
     if elements.is_empty() {
         return Err(Error::corrupt("the stored list has no header"));
     }
     let header = Header::parse(&elements.remove(0))?;
     elements.truncate(header.chunks);
+    let run = elements.iter().rev().take(header.open.chunks).map(|chunk| chunk.len() + 1).sum();
     let messages = Messages::from_lines(elements, header.skip)?;
     if messages.len() != header.count {
         return Err(incomplete(header.count, messages.len()));
     }
-    Ok((header, messages))
+    Ok(Log { header, messages, run })
 }
 
 /// Reads the header and the last chunks of a `log` memory; returns its last `count` messages.
@@ -113,9 +136,32 @@ mod tests {
 
     #[test]
     fn a_whole_memory_is_a_header_and_chunks() {
-        let (header, messages) =
-            read_log(vec![HEADER.into(), "{\"a\":1}".into(), "{\"a\":2}".into()]).unwrap();
-        assert_eq!((header.revision, messages.len()), (2, 2));
+        let log = read_log(vec![HEADER.into(), "{\"a\":1}".into(), "{\"a\":2}".into()]).unwrap();
+        assert_eq!((log.header.revision, log.messages.len()), (2, 2));
+        assert!(log.is_coherent());
+    }
+
+    #[test]
+    fn a_header_that_says_otherwise_of_the_run_or_the_bytes_is_told() {
+        let chunks = ["{\"a\":1}\n{\"a\":2}", "{\"a\":3}", "{\"a\":4}"];
+        for (fields, is_coherent) in [
+            ("bytes=32 chunks=3 open=2/16/2", true),
+            ("bytes=32 chunks=3 open=3/32/4", true),
+            ("bytes=32 chunks=3 open=0/0/0", true),
+            ("bytes=32 chunks=3 open=2/16/1", false),
+            ("bytes=32 chunks=3 open=3/32/3", false),
+            ("bytes=32 chunks=3 open=1/16/2", false),
+            ("bytes=32 chunks=3 open=2/15/2", false),
+            ("bytes=32 chunks=3 open=0/32/4", false),
+            ("bytes=33 chunks=3 open=2/16/2", false),
+            ("bytes=32 chunks=3 open=2/16/9", false),
+        ] {
+            let header =
+                format!("redember:1 rev=2 count=4 total=4 skip=0 {fields} born=w.0:1 lanes=");
+            let elements = [header.as_str()].into_iter().chain(chunks);
+            let log = read_log(elements.map(|it| it.to_owned().into()).collect()).unwrap();
+            assert_eq!(log.is_coherent(), is_coherent, "{fields}");
+        }
     }
 
     #[test]
@@ -130,8 +176,9 @@ mod tests {
     fn elements_that_were_never_committed_are_passed_over() {
         let elements =
             vec![HEADER.into(), "{\"a\":1}".into(), "{\"a\":2}".into(), "{\"a\":3}".into()];
-        let (_, messages) = read_log(elements).unwrap();
-        assert_eq!(messages.len(), 2);
+        let log = read_log(elements).unwrap();
+        assert_eq!(log.messages.len(), 2);
+        assert!(log.is_coherent());
     }
 
     #[test]

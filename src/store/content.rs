@@ -1,7 +1,7 @@
-//! What a save has stored, as far as the next one has to know: does it begin with the same messages?
+//! What was stored, or loaded, as far as the next save has to know: does it begin with the same messages?
 //!
-//! Programs save a conversation as a whole after every turn. What this process stored, and nobody has
-//! changed since, need not be sent again. A server that was away may have lost a part of it, however, or
+//! Programs save a conversation as a whole after every turn. What this process stored or read, and nobody
+//! has changed since, need not be sent again. A server that was away may have lost a part of it, however, or
 //! have a torn file to begin again from: once a connection had to be made, all is sent once more.
 
 use std::fmt;
@@ -18,6 +18,13 @@ pub(super) struct Content {
     messages: usize,
     digest: u128,
     connections: u64,
+}
+
+impl Content {
+    /// Returns whether it is of a time with so many connections.
+    pub(super) fn is_as_of(&self, connections: u64) -> bool {
+        self.connections == connections
+    }
 }
 
 /// Makes digests of 128 bits (`XXH3`, <https://xxhash.com>) with a secret that nobody outside this process
@@ -51,7 +58,7 @@ impl Digests {
     ) -> (Content, bool) {
         let end = messages.len();
         let is_comparable =
-            |before: &Content| before.connections == connections && before.messages <= end;
+            |before: &Content| before.is_as_of(connections) && before.messages <= end;
         let before = before.filter(is_comparable);
         let known = before.map_or(0, |before| before.messages);
         let mut hasher = RawHasher::new(self.0.clone());

@@ -19,8 +19,15 @@ pub(super) struct Seen {
     pub(super) line: Arc<Line>,
     /// Whether nobody else had written when it was looked at last, so that it is worth a try.
     pub(super) is_settled: bool,
-    /// What the messages are, if it is this process that saved them last.
+    /// What the messages are, if this process has saved all of them, or read them.
     pub(super) content: Option<Content>,
+}
+
+impl Seen {
+    /// Returns whether it is known what the messages are, and no connection was made since.
+    pub(super) fn is_as_of(&self, connections: u64) -> bool {
+        self.content.is_some_and(|content| content.is_as_of(connections))
+    }
 }
 
 /// What is thought to be there, by key.
@@ -42,6 +49,11 @@ impl Known {
         Some(seen)
     }
 
+    /// Returns the same, and makes it no more recent.
+    pub(super) fn look(&self, key: &Bytes) -> Option<&Seen> {
+        self.recent.get(key).or_else(|| self.older.get(key))
+    }
+
     /// Takes note of a header.
     pub(super) fn insert(&mut self, key: &Bytes, seen: Seen) {
         if let Some(known) = self.recent.get_mut(key) {
@@ -52,6 +64,14 @@ impl Known {
             self.older = std::mem::take(&mut self.recent);
         }
         self.recent.insert(key.clone(), seen);
+    }
+
+    /// Takes note of a header if there is room, or it is in the place of another one: many that are read once
+    /// must not push out what is written to.
+    pub(super) fn offer(&mut self, key: &Bytes, seen: Seen) {
+        if self.recent.len() < KEPT || self.look(key).is_some() {
+            self.insert(key, seen);
+        }
     }
 
     /// Forgets what was seen under `key`.
@@ -66,20 +86,38 @@ mod tests {
     use super::*;
     use crate::layout::Author;
 
+    fn seen() -> Seen {
+        let author = Author { lane: "w.0", token: "1" };
+        let line = Arc::new(Line::saved(None, author, &[]).unwrap());
+        Seen { line, is_settled: true, content: None }
+    }
+
+    fn key(number: usize) -> Bytes {
+        Bytes::from(number.to_string())
+    }
+
     #[test]
     fn what_is_used_stays_and_what_is_not_goes() {
         let mut known = Known::default();
-        let author = Author { lane: "w.0", token: "1" };
-        let line = Arc::new(Line::saved(None, author, &[]).unwrap());
-        let key = |number: usize| Bytes::from(number.to_string());
         for number in 0..10 * KEPT {
-            known
-                .insert(&key(number), Seen { line: line.clone(), is_settled: true, content: None });
+            known.insert(&key(number), seen());
             assert!(known.get(&key(0)).is_some());
         }
         assert!(known.recent.len() + known.older.len() <= 2 * KEPT);
         assert!(known.get(&key(1)).is_none());
         known.remove(&key(0));
         assert!(known.get(&key(0)).is_none());
+    }
+
+    #[test]
+    fn what_is_offered_pushes_nothing_out() {
+        let mut known = Known::default();
+        (0..KEPT / 2).for_each(|number| known.insert(&key(number), seen()));
+        (KEPT..10 * KEPT).for_each(|number| known.offer(&key(number), seen()));
+        assert_eq!(known.recent.len(), KEPT);
+        assert!((0..KEPT / 2).all(|number| known.get(&key(number)).is_some()));
+        let news = Seen { is_settled: false, ..seen() };
+        known.offer(&key(0), news);
+        assert!(!known.get(&key(0)).unwrap().is_settled);
     }
 }

@@ -16,25 +16,31 @@ use crate::script;
 const FIRST: Bytes = Bytes::from_static(b"0");
 const LAST: Bytes = Bytes::from_static(b"-1");
 
-/// Reads a whole memory in one round trip. What is damaged is forgotten, so that a save writes all of it.
+/// Reads a whole memory in one round trip. What it says is worth knowing for the write that follows as a
+/// rule; what is damaged is forgotten, so that a save writes all of it.
 pub(super) fn load(
     options: &StoreOptions,
     key: &Bytes,
     refresh: bool,
+    one_by_one: bool,
     writer: &Arc<Writer>,
 ) -> Box<dyn Plan> {
     let limit = options.limits.conversation;
-    let (writer, forgotten) = (writer.clone(), key.clone());
+    // Whoever sends commands one by one does not say when it has to connect anew.
+    let connections = (!one_by_one).then(|| writer.connections());
+    let (writer, read_key) = (writer.clone(), key.clone());
     let read = command("LRANGE", key, [FIRST, LAST]);
     let refresh = refresh.then(|| options.restart_ttl(key));
     Once::boxed(refreshed(read, refresh), move |mut replies| {
         let elements = replies.take()?.texts()?;
-        if elements.is_empty() {
+        let Some(line) = elements.first().cloned() else {
+            writer.forget(&read_key);
             return Ok(Answer::Messages(None));
-        }
-        let (_, messages) = read_log(elements).inspect_err(|_| writer.forget(&forgotten))?;
-        check_size(messages.size(), limit)?;
-        Ok(Answer::Messages(Some(messages)))
+        };
+        let log = read_log(elements).inspect_err(|_| writer.forget(&read_key))?;
+        check_size(log.messages.size(), limit)?;
+        writer.learn_read(&read_key, &line, &log, connections);
+        Ok(Answer::Messages(Some(log.messages)))
     })
 }
 

@@ -124,12 +124,13 @@ impl RedisStore {
         let options = &*self.options;
         // A memory in the other layout is read, and otherwise left alone.
         let refresh = options.refresh_on_load && layout == options.layout;
+        let one_by_one = !self.transactions;
         match (reading, layout) {
-            (Reading::Load, Layout::Log) => read::load(options, key, refresh, writer),
+            (Reading::Load, Layout::Log) => read::load(options, key, refresh, one_by_one, writer),
             (Reading::Load, Layout::Document) => document::load(options, key, refresh),
             (Reading::Tail(count), Layout::Log) => {
                 let refresh = refresh.then(|| options.restart_ttl(key));
-                Box::new(Tail::new(key.clone(), count, refresh, !self.transactions, writer))
+                Box::new(Tail::new(key.clone(), count, refresh, one_by_one, writer))
             }
             (Reading::Tail(count), Layout::Document) => {
                 document::tail(options, key, count, refresh)

@@ -22,11 +22,15 @@ use super::content::{Content, Digests};
 use super::known::{Known, Seen};
 use crate::decimal::decimal;
 use crate::error::{Error, ErrorKind, Result};
-use crate::layout::{KNOWN_BYTES, Line};
+use crate::layout::{KNOWN_BYTES, Line, Log};
 use crate::messages::Messages;
 
 /// How long a retired lane rests: a minute longer than servers remember its last write.
 const REST: Duration = Duration::from_secs(660);
+
+/// From this size on it is worth knowing what the messages are that were read: a save that goes on from
+/// them need not send them.
+const DIGESTED_BYTES: u64 = 16 << 10;
 
 /// Names this process's writes to a server.
 #[derive(Debug)]
@@ -137,7 +141,12 @@ impl Writer {
 
     /// Returns what `messages` are, and whether they begin with what was seen.
     pub(super) fn compare(&self, messages: &Messages, seen: Option<Content>) -> (Content, bool) {
-        self.digests.compare(messages, self.connections.load(Ordering::Relaxed), seen)
+        self.digests.compare(messages, self.connections(), seen)
+    }
+
+    /// Returns how many connections had been made when a call began last.
+    pub(super) fn connections(&self) -> u64 {
+        self.connections.load(Ordering::Relaxed)
     }
 
     /// Takes note of how many connections have been made.
@@ -165,9 +174,30 @@ impl Writer {
         is_settled: bool,
         content: Option<Content>,
     ) {
-        let short = Some(line).filter(|line| line.len() <= KNOWN_BYTES);
-        match short.and_then(|line| Line::parse(line).ok()) {
-            Some(line) => self.remember(key, Seen { line: Arc::new(line), is_settled, content }),
+        match short(line) {
+            Some(line) => self.remember(key, Seen { line, is_settled, content }),
+            None => self.forget(key),
+        }
+    }
+
+    /// Takes note of a memory that was read, as it was while there had been so many connections, if that is
+    /// known.
+    pub(super) fn learn_read(&self, key: &Bytes, line: &[u8], log: &Log, connections: Option<u64>) {
+        let connections = connections.filter(|_| log.header.bytes >= DIGESTED_BYTES);
+        let is_no_news = |seen: &Seen| {
+            let known = seen.line.header();
+            let is_older = known.revision > log.header.revision && known.born == log.header.born;
+            let is_same = seen.is_settled && seen.line.text() == line;
+            is_older || is_same && connections.is_none_or(|connections| seen.is_as_of(connections))
+        };
+        if self.headers().look(key).is_some_and(is_no_news) {
+            return;
+        }
+        let connections = connections.filter(|_| log.is_coherent());
+        let digest = |connections| self.digests.compare(&log.messages, connections, None).0;
+        let content = connections.map(digest);
+        match short(line) {
+            Some(line) => self.headers().offer(key, Seen { line, is_settled: true, content }),
             None => self.forget(key),
         }
     }
@@ -184,6 +214,12 @@ impl Writer {
     fn lock(&self) -> MutexGuard<'_, Lanes> {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Reads a header line; `None` if it is too long to be worth knowing, or not to be understood.
+fn short(line: &[u8]) -> Option<Arc<Line>> {
+    let line = Some(line).filter(|line| line.len() <= KNOWN_BYTES)?;
+    Line::parse(line).ok().map(Arc::new)
 }
 
 impl Lanes {
@@ -266,6 +302,7 @@ impl Drop for Lane {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layout::read_log;
 
     fn name(lane: &Lane) -> &Bytes {
         lane.names().0
@@ -302,6 +339,52 @@ mod tests {
         writer.learn(&key, head.as_bytes(), true);
         writer.learn(&key, b"somebody else's", true);
         assert!(writer.known(&key).is_none());
+    }
+
+    /// A memory of two long messages, whose header says this of it; and the header.
+    fn memory(revision: u64, open: &str) -> (String, Log) {
+        let message = format!("{{\"content\":\"{}\"}}", "x".repeat(16 << 10));
+        let bytes = 2 * (message.len() + 1);
+        let line = format!(
+            "redember:1 rev={revision} count=2 total=2 skip=0 bytes={bytes} chunks=2 open={open} born=wA.0:1 lanes="
+        );
+        let elements = vec![line.clone().into(), message.clone().into(), message.into()];
+        (line, read_log(elements).unwrap())
+    }
+
+    #[test]
+    fn what_was_read_is_news_unless_it_is_older_than_what_is_known() {
+        let writer = Writer::new().unwrap();
+        let key = Bytes::from("a");
+        let known = || writer.known(&key).unwrap();
+        for (revision, expected) in [(3, 3), (2, 3), (4, 4)] {
+            let (line, log) = memory(revision, "0/0/0");
+            writer.learn_read(&key, line.as_bytes(), &log, Some(1));
+            assert_eq!(known().line.header().revision, expected);
+            assert!(known().is_settled && known().is_as_of(1));
+        }
+    }
+
+    #[test]
+    fn to_read_the_same_again_settles_it_and_vouches_for_it_anew() {
+        let writer = Writer::new().unwrap();
+        let key = Bytes::from("a");
+        let (line, log) = memory(3, "0/0/0");
+        writer.learn(&key, line.as_bytes(), false);
+        for (connections, vouched) in [(Some(1), Some(1)), (None, Some(1)), (Some(2), Some(2))] {
+            writer.learn_read(&key, line.as_bytes(), &log, connections);
+            let seen = writer.known(&key).unwrap();
+            assert!(seen.is_settled && vouched.is_none_or(|count| seen.is_as_of(count)));
+        }
+    }
+
+    #[test]
+    fn what_lies_otherwise_than_its_header_says_is_not_added_to() {
+        let writer = Writer::new().unwrap();
+        let key = Bytes::from("a");
+        let (line, log) = memory(3, "1/9/1");
+        writer.learn_read(&key, line.as_bytes(), &log, Some(1));
+        assert!(writer.known(&key).is_some_and(|seen| !seen.is_as_of(1)));
     }
 
     #[test]

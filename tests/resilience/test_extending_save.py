@@ -49,6 +49,24 @@ def test_only_what_is_new_is_sent(connect: Calls, proxy: Proxy) -> None:
     assert connect(proxy.address).load("m") == LONG[:299]
 
 
+def test_who_has_loaded_it_sends_what_is_new(
+    connect: Calls, proxy: Proxy, own_server: RealServer
+) -> None:
+    for end in (200, 202, 204):
+        connect(own_server.address).save("m", LONG[:end])
+        backend = connect(proxy.address)
+        loaded = backend.load("m")
+        before = len(proxy.requests)
+        backend.save("m", [*loaded, *LONG[end : end + 2]])
+        assert len(sent_since(proxy, before)) < 20_000
+        assert connect(own_server.address).load("m") == LONG[: end + 2]
+    # And what somebody else has written since is not taken for what was read.
+    loaded = backend.load("m")
+    connect(own_server.address).append("m", talk(1))
+    backend.save("m", [*loaded, *LONG[206:208]])
+    assert connect(own_server.address).load("m") == LONG[:208]
+
+
 def test_many_saves_send_what_is_new(connect: Calls, proxy: Proxy) -> None:
     backend = connect(proxy.address)
     names = [f"m{number}" for number in range(20)]

@@ -69,7 +69,7 @@ def send(port: int, requests: list[bytes]) -> None:
 
 
 @saves
-@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("known", ["saved", "loaded", None])
 @pytest.mark.parametrize("later", [True, False])
 def test_no_part_of_it_changes_anything_when_it_arrives_again(
     connect: Calls,
@@ -77,13 +77,16 @@ def test_no_part_of_it_changes_anything_when_it_arrives_again(
     own_server: RealServer,
     raw: redis.Redis,
     messages: list[Any],
-    known: bool,
+    known: str | None,
     later: bool,
 ) -> None:
     """As a network may do it: the very same bytes, or some of them, by another connection."""
     backend = connect(proxy.address, timeout=5)
-    backend.save("m" if known else "warm-up", messages[::-1])
+    backend.save("m" if known == "saved" else "warm-up", messages[::-1])
     backend.delete("warm-up")
+    if known == "loaded":
+        connect(own_server.address).save("m", messages[::-1])
+        backend.load("m")
     before = len(proxy.requests)
     backend.save("m", messages)
     sent = proxy.requests[before:]

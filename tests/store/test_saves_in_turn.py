@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -166,6 +167,30 @@ def test_many_saves_at_once_grow_alike(make: Maker) -> None:
     check(make, LONG[:7])
 
 
+@pytest.mark.parametrize("read", ["load", "load_many"])
+def test_a_memory_whose_run_is_not_what_its_header_says_is_written_anew(
+    make: Maker, read: str
+) -> None:
+    """Readers need not mind, so it loads; but whoever adds to it would take more away than there is."""
+    messages = LONG[:60]
+    make().save("m", messages)
+    for number in range(8):
+        make().append("m", talk(1, start=number))
+        messages = messages + talk(1, start=number)
+    header = make.raw.lindex(make.key("m"), 0)
+    before, chunks, size, count, after = re.fullmatch(
+        rb"(.*) open=(\d+)/(\d+)/(\d+) (.*)", header
+    ).groups()
+    assert int(chunks) > 2 and int(size) < 1024 * int(chunks)
+    wrong = b"%b open=%b/%b/%d %b" % (before, chunks, size, int(count) - 3, after)
+    make.raw.lset(make.key("m"), 0, wrong)
+    backend = make()
+    assert (backend.load("m") if read == "load" else backend.load_many(["m"])[0]) == messages
+    messages = [*messages, user(text_of_size(9000, 1))]
+    backend.save("m", messages)
+    check(make, messages)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_two_programs_that_save_and_append_in_any_order(make: Maker, seed: int) -> None:
     chance = random.Random(seed)
@@ -191,6 +216,8 @@ def test_two_programs_that_save_and_append_in_any_order(make: Maker, seed: int) 
             "pop": messages[:-1],
         }
         messages = changed[what]
+        if chance.random() < 0.3:
+            backend.load("m")
         if what not in {"append", "pop"}:
             backend.save("m", messages)
         if number % 6 == 0:
