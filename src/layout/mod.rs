@@ -60,6 +60,7 @@ pub const FOLD_CHUNKS: usize = 32;
 pub const SMALL_BYTES: usize = 1 << 10;
 /// The longest header that a writer keeps: a longer one is slower to send along than to take apart.
 pub const KNOWN_BYTES: usize = 2048;
+
 /// A whole `log` memory, as it was read.
 #[derive(Debug)]
 pub struct Log {
