@@ -95,7 +95,8 @@ impl Header {
             messages: fields.number(b"", b' ')?,
         };
         let born = fields.text(b"born=", b' ')?;
-        let born = str::from_utf8(born).map_err(|_| foreign())?.into();
+        let is_name = |born: &&str| born.bytes().all(|byte| byte.is_ascii_graphic());
+        let born = str::from_utf8(born).ok().filter(is_name).ok_or_else(foreign)?.into();
         if !fields.0.starts_with(b"lanes=") {
             return Err(foreign());
         }

@@ -11,7 +11,7 @@ if line then
   local at, after
   rev, count, total, skip, bytes, chunks, run, run_bytes, run_messages, born, at =
     string.match(line, '^redember:1 rev=(%d+) count=(%d+) total=(%d+) skip=(%d+) bytes=(%d+) '
-      .. 'chunks=(%d+) open=(%d+)/(%d+)/(%d+) born=(%S+) lanes=()')
+      .. 'chunks=(%d+) open=(%d+)/(%d+)/(%d+) born=([!-~]+) lanes=()')
   -- A pattern would look at the lanes, of which there may be many, letter by letter.
   after = at and string.find(line, ' ', at, true) or #line + 1
   lanes, rest = string.sub(line, at or after, after - 1), string.sub(line, after)

@@ -50,6 +50,8 @@ FOREIGN = {
     ],
     "a header of another program": [GOOD.replace(b"redember", b"remember"), CHUNK],
     "a header that is no UTF-8": [b"\xff\xfe" + GOOD, CHUNK],
+    "a birth that is no UTF-8": [GOOD.replace(b"born=wAA", b"born=w\xffA"), CHUNK],
+    "a birth in other letters": [GOOD.replace(b"born=wAA", "born=wéA".encode()), CHUNK],
     "a later version": [b"redember:2 something=else", b"\x28\xb5\x2f\xfd"],
     "a much later version": [GOOD.replace(b"redember:1 ", b"redember:10 "), CHUNK],
     "no version": [GOOD.replace(b"redember:1 ", b"redember: "), CHUNK],
