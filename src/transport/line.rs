@@ -76,7 +76,7 @@ impl Queue {
 struct Waiting {
     /// How many replies are due.
     count: usize,
-    done: oneshot::Sender<Bytes>,
+    done: oneshot::Sender<Whole>,
 }
 
 /// Why there are no replies.
@@ -101,9 +101,9 @@ impl Line {
         let taken = screen.position(); // by the greeting
         let queue = Arc::<Desk>::default();
         let line = Self(Arc::new(Entrance(queue.clone())));
-        let (out, written, read) = Default::default();
+        let (out, written, pieces, read) = Default::default();
         let buffer = vec![0; READ_BUFFER].into();
-        let mut far = FarEnd { screen, queue, out, written, buffer, read, taken };
+        let mut far = FarEnd { screen, queue, out, written, buffer, pieces, read, taken };
         (line, async move {
             if let Err(error) = poll_fn(|context| far.poll(context)).await {
                 far.screen.note(error);
@@ -122,11 +122,10 @@ impl Line {
     ) -> Result<Vec<Reply>, Broken> {
         let (done, replies) = oneshot::channel();
         let count = self.queue(commands, form, done).ok_or_else(|| Broken::ended(false))?;
-        let replies = replies.await.map_err(|_| Broken::ended(true))?;
-        if replies.len() > LARGE {
+        let mut replies = replies.await.map_err(|_| Broken::ended(true))?;
+        if replies.is_large() {
             leave().await;
         }
-        let mut replies = Whole::new(replies);
         let read = |error| Broken { error, sent: true };
         (0..count).map(|_| read_reply(&mut replies).map_err(read)).collect()
     }
@@ -136,7 +135,7 @@ impl Line {
         &self,
         commands: impl Iterator<Item = &'a Command>,
         form: Form,
-        done: oneshot::Sender<Bytes>,
+        done: oneshot::Sender<Whole>,
     ) -> Option<usize> {
         let mut queue = self.0.0.lock();
         if queue.closed {
@@ -170,7 +169,8 @@ struct FarEnd {
     out: Vec<u8>,
     written: usize,
     buffer: Box<[u8]>,
-    /// What was read and not handed out.
+    /// What was read and not handed out: pieces of a large reply, and what came after them.
+    pieces: VecDeque<Bytes>,
     read: BytesMut,
     /// How many bytes were handed out since the connection was made.
     taken: u64,
@@ -219,7 +219,13 @@ impl FarEnd {
         let mut buffer = ReadBuf::new(&mut self.buffer);
         ready!(Pin::new(&mut self.screen).poll_read(context, &mut buffer))?;
         self.read.extend_from_slice(buffer.filled());
-        Poll::Ready(self.hand_out())
+        self.hand_out()?;
+        if self.read.len() > LARGE {
+            // A buffer that grew on would be copied again and again, at last half of a reply in one turn.
+            let next = BytesMut::with_capacity(LARGE + READ_BUFFER);
+            self.pieces.push_back(std::mem::replace(&mut self.read, next).freeze());
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Hands replies that have come whole to who waits for them.
@@ -233,10 +239,12 @@ impl FarEnd {
             let Some(&end) = count.checked_sub(1).and_then(|last| ends.get(last)) else { break };
             ends.drain(..count);
             let size = usize::try_from(end - self.taken).unwrap_or(usize::MAX);
-            let replies = self.read.split_to(size.min(self.read.len()));
+            let before: usize = self.pieces.iter().map(Bytes::len).sum();
+            let last = self.read.split_to(size.saturating_sub(before).min(self.read.len()));
+            let replies = Whole::new(std::mem::take(&mut self.pieces), last.freeze());
             self.taken = end;
             if let Some(Waiting { done, .. }) = queue.waiting.pop_front() {
-                let _ = done.send(replies.freeze()); // its caller may have given up
+                let _ = done.send(replies); // its caller may have given up
             }
         }
         Ok(())
@@ -295,6 +303,28 @@ mod tests {
             assert_eq!(one.unwrap(), [Reply::Integer(1)]);
             let nested = Reply::Array(vec![Reply::Integer(2)]);
             assert_eq!(two.unwrap(), [nested, Reply::Text(long.clone().into())]);
+        });
+    }
+
+    #[test]
+    fn a_large_reply_comes_in_pieces() {
+        let text = "x".repeat(3 * LARGE);
+        let sent = format!(":1\r\n${}\r\n{text}\r\n:2\r\n", text.len());
+        with_line(|line, mut theirs| async move {
+            let [(first, small), (second, large), (third, after)] =
+                [(); 3].map(|()| oneshot::channel());
+            for done in [first, second, third] {
+                line.queue(commands(1).iter(), Form::Digest, done).unwrap();
+            }
+            theirs.write_all(sent.as_bytes()).await.unwrap();
+            let replies = [small, large, after].map(async |reply| {
+                let mut reply = reply.await.unwrap();
+                (reply.is_large(), read_reply(&mut reply).unwrap())
+            });
+            let [small, large, after] = replies;
+            assert_eq!(small.await, (false, Reply::Integer(1)));
+            assert_eq!(large.await, (true, Reply::Text(text.into())));
+            assert_eq!(after.await, (false, Reply::Integer(2)));
         });
     }
 
