@@ -6,6 +6,8 @@
 use crate::error::{Error, ErrorKind, plain};
 use crate::plan::ServerError;
 
+const ALLOW: &str = "allow this user the commands that redember needs on its keys";
+
 /// Returns whether the server may answer otherwise in a moment.
 pub(crate) fn is_transient(error: &ServerError) -> bool {
     matches!(
@@ -33,10 +35,8 @@ pub(crate) fn refused(error: &ServerError) -> Error {
             (ErrorKind::InvalidArgument, "it is part of a cluster: connect with `cluster`")
         }
         "NOAUTH" | "WRONGPASS" => (ErrorKind::AuthFailed, "check the user name and the password"),
-        "NOPERM" => (
-            ErrorKind::PermissionDenied,
-            "allow this user the commands that redember needs on its keys",
-        ),
+        "NOPERM" => (ErrorKind::PermissionDenied, ALLOW),
+        "ERR" if is_forbidden_in_scripts(error) => (ErrorKind::PermissionDenied, ALLOW),
         "WRONGTYPE" => (
             ErrorKind::Corrupt { index: None },
             "the key is no redember list and was left as it is: use another prefix",
@@ -63,6 +63,12 @@ pub(crate) fn refused(error: &ServerError) -> Error {
         _ => (ErrorKind::Server, "see the server's log"),
     };
     Error::new(kind, format!("the server answered {}: {advice}", summary(error)))
+}
+
+/// Returns whether a script called what its user may not, which servers say without a code of its own.
+fn is_forbidden_in_scripts(error: &ServerError) -> bool {
+    let words = ["The user executing the script can't", "ACL failure in script"];
+    words.iter().any(|words| error.detail.contains(words))
 }
 
 fn is_full_of_clients(error: &ServerError) -> bool {
@@ -100,6 +106,8 @@ mod tests {
             ("NOPERM this user has no permissions", ErrorKind::PermissionDenied, false),
             ("WRONGTYPE Operation", ErrorKind::Corrupt { index: None }, false),
             ("ERR max number of clients reached", ErrorKind::ServerBusy, true),
+            ("ERR The user executing the script can't run", ErrorKind::PermissionDenied, false),
+            ("ERR ACL failure in script: User me has no", ErrorKind::PermissionDenied, false),
             ("ERR something new", ErrorKind::Server, false),
         ];
         for (line, kind, transient) in cases {

@@ -328,4 +328,22 @@ mod tests {
         assert_eq!(ServerError::parse("ERR unknown command").code, "ERR");
         assert_eq!(ServerError::parse("ERR").code, "ERR");
     }
+
+    #[test]
+    fn what_ended_a_script_counts_as_if_it_were_said_without_one() {
+        let lines = [
+            ("@user_script:20: @user_script: 20: -OOM command not allowed", "OOM"),
+            ("@user_script:17: @user_script: 17: -READONLY You can't write", "READONLY"),
+            ("@user_script:3: WRONGTYPE Operation against a key", "WRONGTYPE"),
+            ("@user_script:1: attempt to index a nil value", "ERR"),
+            ("@user_script:1", "ERR"),
+        ];
+        for (rest, code) in lines {
+            let line = format!("ERR Error running script (call to f_6b1b): {rest}");
+            assert_eq!(ServerError::parse(&line).code, code, "{line}");
+        }
+        let of_redis_py = "Error running script (call to f_6b1b): @user_script:3: OOM command";
+        assert_eq!(ServerError::parse(of_redis_py).code, "OOM");
+        assert_eq!(ServerError::parse("ERR Error running script").code, "ERR");
+    }
 }

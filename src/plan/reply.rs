@@ -32,9 +32,11 @@ pub struct ServerError {
 }
 
 impl ServerError {
-    /// Reads an error line. `ERR WRONGTYPE …`, as some servers say it, counts as `WRONGTYPE`.
+    /// Reads an error line. `ERR WRONGTYPE …`, as some servers say it, counts as `WRONGTYPE`, and so does
+    /// what Redis before 7 says of a script that a command of its own has ended.
     pub fn parse(line: &str) -> Self {
         const CODES: [&str; 6] = ["WRONGTYPE", "NOSCRIPT", "NOAUTH", "NOPERM", "OOM", "FOREIGN"];
+        let line = ended_script(line).unwrap_or(line);
         let (code, detail) = line.split_once(' ').unwrap_or((line, ""));
         match detail.split_once(' ') {
             Some((inner, rest)) if code == "ERR" && CODES.contains(&inner) => {
@@ -43,6 +45,19 @@ impl ServerError {
             _ => Self { code: code.to_owned(), detail: detail.to_owned() },
         }
     }
+}
+
+/// Returns what ended a script, of a line such as `ERR Error running script (call to f_6b1b…): @user_script:20:
+/// @user_script: 20: -OOM command not allowed …`.
+fn ended_script(line: &str) -> Option<&str> {
+    let line = line.strip_prefix("ERR ").unwrap_or(line); // which redis-py takes away
+    let (_, mut error) = line.strip_prefix("Error running script")?.split_once("): ")?;
+    while let Some(place) = error.strip_prefix("@user_script:") {
+        (_, error) = place.split_once(": ")?;
+    }
+    let error = error.strip_prefix('-').unwrap_or(error);
+    let (code, _) = error.split_once(' ')?;
+    code.bytes().all(|letter| letter.is_ascii_uppercase()).then_some(error)
 }
 
 impl Reply {

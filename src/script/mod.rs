@@ -58,7 +58,8 @@ const LINE: &str = include_str!("line.lua");
 const KNOWN: &str = include_str!("known.lua");
 const KNOWN_CLOSE: &str =
     concat!("if is_known then\n", include_str!("restart.lua"), "return 0\nend\n");
-const OPEN: &str = concat!(include_str!("open.lua"), include_str!("identity.lua"));
+const OPEN: &str =
+    concat!(include_str!("open.lua"), include_str!("identity.lua"), include_str!("replayed.lua"));
 const CLOSE: &str = concat!(
     include_str!("prune.lua"),
     include_str!("close.lua"),
@@ -106,7 +107,8 @@ pub static TAIL: LazyLock<Script> = LazyLock::new(|| Script::new(&[include_str!(
 const DOCUMENT_OPEN: &str = concat!(
     include_str!("document_revision.lua"),
     include_str!("document_open.lua"),
-    include_str!("identity.lua")
+    include_str!("identity.lua"),
+    include_str!("document_replayed.lua")
 );
 const DOCUMENT_VERIFIED: &str = include_str!("document_verified.lua");
 const DOCUMENT_CLOSE: &str = concat!(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -99,6 +100,42 @@ def test_a_write_that_is_sent_again_is_waited_for_like_the_first(
         proxy.lose_reply(b"EVAL")
         assert backend.append("m", [{"n": 3}]).replayed
         assert replica.ask("LLEN", f"{connect.prefix}m") == 4
+
+
+def _said(text: str) -> list[dict[str, str]]:
+    return [{"role": "user", "content": text}]
+
+
+@pytest.mark.parametrize("layout", ["log", "document"])
+@pytest.mark.parametrize(
+    "verb",
+    [
+        lambda backend: backend.append("m", _said("more")),
+        lambda backend: backend.save("m", _said("more")),
+        lambda backend: backend.save("m", _said("x" * 20_000)),
+        lambda backend: backend.pop("m"),
+        lambda backend: backend.delete("m"),
+    ],
+    ids=["append", "save", "save of much", "pop", "delete"],
+)
+def test_whatever_is_sent_again_is_waited_for(
+    connect: Connect, pair: tuple[Node, Node], verb: Callable[[Any], object], layout: str
+) -> None:
+    """Also on a server whose `WAIT` stands only for what its own connection has written."""
+    primary, replica = pair
+    with Proxy(primary.port) as proxy:
+        settings = {"durability": "replicated", "layout": layout}
+        direct = connect(f"redis://{primary.address}", **settings)
+        direct.append("m", _said("first"))
+        verb(direct)  # from then on the server knows the script
+        direct.append("m", _said("second"))
+        backend = connect(f"redis://{proxy.address}", **settings)
+        backend.load("m")
+        replica.freeze()
+        proxy.lose_reply(b"\r\nWAIT\r\n")
+        with pytest.raises(NotEnoughReplicasError, match="0 of 1"):
+            verb(backend)
+        assert sum(b"\r\nWAIT\r\n" in request for request in proxy.requests) == 2
 
 
 def test_more_replicas_than_there_are_is_told(connect: Connect, pair: tuple[Node, Node]) -> None:
