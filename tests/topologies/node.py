@@ -12,7 +12,7 @@ from typing import Any
 import redis
 
 from tests.polling import eventually
-from tests.servers import redis_server_path
+from tests.servers import redis_server_path, redis_server_version
 from tests.topologies.certificates import Certificate, Certificates
 
 __all__ = ["Node", "free_ports"]
@@ -74,7 +74,9 @@ class Node:
             "logfile": self._log,
         }
         if not sentinel:
-            everything |= {"save": '""', "appendonly": "no", "enable-debug-command": "yes"}
+            everything |= {"save": '""', "appendonly": "no"}
+            if redis_server_version() >= (7,):  # before, it needs no permission
+                everything["enable-debug-command"] = "yes"
         if tls is None:
             everything["port"] = port
         else:
