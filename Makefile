@@ -8,8 +8,8 @@ TRAINED := benches/pgo/redember.profdata
 SOURCES := $(shell find src -type f) $(TRAINED) Cargo.toml Cargo.lock pyproject.toml
 PACKAGE := $(shell find python -name '*.py*' -not -path '*/__pycache__/*')
 COMPARE := .venv-compare
-ON_SERVERS := tests/store $(addprefix tests/resilience/test_,server_errors.py staged_save.py extending_save.py) \
-	-k "(real or server_errors or staged_save or extending_save or durability or acl_recipe) and not async"
+ON_SERVERS := tests/store tests/resilience/test_server_errors.py \
+	-k "(real or server_errors or durability or acl_recipe) and not async"
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test bench budget compare profile pgo scale reliability fuzz lint deny check fmt build docs-check rust-test python-test server-test wheel-test clean
