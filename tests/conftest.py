@@ -1,8 +1,8 @@
 """Fixtures: servers, and `make` and `backend` over every kind of backend.
 
 A test that takes `make` or `backend` runs on all kinds; `@pytest.mark.only("redis", why="…")`
-keeps it to the kinds that have one of the tags: `fake`, `real`, `redis`, `tcp`, `unix`, `file`,
-`memory`, `sync`, `async`. Of tags given as `"sync real"` a kind must have both.
+keeps it to the kinds that have one of the tags: `fake`, `real`, `redis`, `tcp`, `unix`, `foreign`,
+`file`, `memory`, `sync`, `async`. Of tags given as `"sync real"` a kind must have both.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ _NO_SERVER = (
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the markers, and refuse to run without the real server."""
     config.addinivalue_line("markers", "only(*tags, why): the kinds of backend a test is about")
+    config.addinivalue_line("markers", "alone: takes times that other tests beside it would spoil")
     config.addinivalue_line("filterwarnings", "error")
     # What a shell starts in the background ignores Ctrl-C, and so would every process of the tests.
     signal.signal(signal.SIGINT, signal.default_int_handler)

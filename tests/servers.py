@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import random
 import re
 import shutil
 import signal
@@ -22,6 +23,7 @@ __all__ = [
     "RealServer",
     "Server",
     "free_port",
+    "free_ports",
     "redis_server_path",
     "redis_server_version",
 ]
@@ -48,9 +50,31 @@ def redis_server_version() -> tuple[int, ...]:
 
 def free_port() -> int:
     """Return a TCP port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_ports(1)[0]
+
+
+def free_ports(count: int) -> list[int]:
+    """Return `count` TCP ports that nothing listens on.
+
+    They lie below those that the system gives to outgoing connections: a server that is killed
+    and started again would now and then find its own port taken by a client. They come from the
+    system's own chance, since tests that run beside each other have the same seed.
+    """
+    chance = random.SystemRandom()
+    probes: list[socket.socket] = []
+    try:
+        while len(probes) < count:
+            probe = socket.socket()
+            try:
+                probe.bind(("127.0.0.1", chance.randint(10_000, 32_000)))
+            except OSError:
+                probe.close()
+                continue
+            probes.append(probe)
+        return [int(probe.getsockname()[1]) for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
 
 
 class Server:

@@ -16,7 +16,8 @@ from tests.hostile import HostileServer, hostile_replies
 from tests.json_corpus import EITHER, MUST_FAIL, MUST_PASS
 from tests.reliability.memory import peak_above
 from tests.reliability.program import Figures, Program
-from tests.topologies import Node, free_ports
+from tests.servers import free_port
+from tests.topologies import Node
 
 READS: dict[str, Callable[[Any], Any]] = {
     "load": lambda backend: backend.load("m"),
@@ -36,7 +37,7 @@ def run(directory: Path, short: bool) -> Figures:
     """Read and write over every bad input; the answer is right, or a typed error."""
     figures = Figures()
     wrong: list[str] = []
-    (port,) = free_ports(1)
+    port = free_port()
     server = Node(directory, port)
     server.start()
     try:

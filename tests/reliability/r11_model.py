@@ -22,7 +22,8 @@ from tests.backends import Blocking
 from tests.fake_server import FakeServer
 from tests.proxy import Fault, Proxy
 from tests.reliability.program import Figures, Program
-from tests.topologies import Node, free_ports
+from tests.servers import free_port
+from tests.topologies import Node
 
 IDS = ["a", "b*", "c:{d}", "é\r\n", "../x"]
 
@@ -194,7 +195,7 @@ class Walk:
 @contextlib.contextmanager
 def stores(directory: Path, *, faults: bool) -> Iterator[dict[str, Any]]:
     """Make a backend of each kind; with `faults`, behind links that lose one message in 40."""
-    (port,) = free_ports(1)
+    port = free_port()
     server, fake = Node(directory, port), FakeServer()
     server.start()
     with contextlib.ExitStack() as stack:

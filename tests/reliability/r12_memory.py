@@ -9,8 +9,9 @@ from pathlib import Path
 from redember import AsyncRedisBackend, Message, RedisBackend
 from tests.reliability.memory import peak_above, resident_mib
 from tests.reliability.program import Figures, Program
+from tests.servers import free_port
 from tests.subprocesses import run as run_script
-from tests.topologies import Node, free_ports
+from tests.topologies import Node
 
 LIMITED = """
 import asyncio, resource, sys
@@ -51,7 +52,7 @@ assert small.count("small") == 1
 def run(directory: Path, short: bool) -> Figures:
     """Live long, list much, and meet what is too large."""
     figures = Figures()
-    (port,) = free_ports(1)
+    port = free_port()
     server = Node(directory, port)
     server.start()
     try:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from redember import RedisBackend
 from tests.reliability.program import Figures, Program
-from tests.topologies import Node, free_ports
+from tests.servers import free_port
+from tests.topologies import Node
 
 # Forks are born in the middle of work: a new interpreter for each of 1,000 would take minutes.
 NURSERY = """
@@ -53,7 +54,7 @@ def run(directory: Path, short: bool) -> Figures:
     figures = Figures()
     kills, nurseries = (60, 2) if short else (1_000, 4)
     rng = random.Random(14)
-    (port,) = free_ports(1)
+    port = free_port()
     server = Node(directory, port)
     server.start()
     processes: list[subprocess.Popen[str]] = []

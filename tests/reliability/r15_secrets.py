@@ -31,7 +31,7 @@ from redember.errors import RedemberError
 from tests.reliability.program import Figures, Program
 from tests.servers import free_port
 from tests.subprocesses import start
-from tests.topologies import Node, free_ports
+from tests.topologies import Node
 
 PASSWORD = "hunter2-s3cr3t"
 TEXT = "what-was-said-in-private"
@@ -262,7 +262,7 @@ def run(directory: Path, short: bool) -> Figures:
     root, level = logging.getLogger(), logging.getLogger().level
     root.addHandler(handler)
     root.setLevel(1)
-    (port,) = free_ports(1)
+    port = free_port()
     server = Node(directory, port, requirepass=PASSWORD)
     server.start()
     try:

@@ -7,7 +7,8 @@ from pathlib import Path
 from tests.proxy import Fault, Proxy
 from tests.reliability.load import Load
 from tests.reliability.program import Figures, Program
-from tests.topologies import Node, free_ports
+from tests.servers import free_port
+from tests.topologies import Node
 
 WAYS = {
     "request lost": ("drop", "request"),
@@ -26,7 +27,7 @@ def run(directory: Path, short: bool) -> Figures:
     errors: dict[str, int] = {}
     slowest = 0.0
     for do, on in WAYS.values():
-        (port,) = free_ports(1)
+        port = free_port()
         server = Node(directory, port)
         server.start()
         try:

@@ -7,14 +7,15 @@ from pathlib import Path
 
 from tests.reliability.load import Load
 from tests.reliability.program import Figures, Program
-from tests.topologies import Node, free_ports
+from tests.servers import free_port
+from tests.topologies import Node
 
 
 def run(directory: Path, short: bool) -> Figures:
     """Kill -9 and restart under load; the server answers for what is on disk."""
     figures = Figures()
     kills, least = (2, 100) if short else (25, 50_000)
-    (port,) = free_ports(1)
+    port = free_port()
     server = Node(directory, port, appendonly="yes", appendfsync="always")
     server.start()
     try:

@@ -19,7 +19,7 @@ from tests.polling import eventually
 from tests.proxy import Fault, Proxy
 from tests.reliability.program import Figures, Program
 from tests.servers import BlackHole, free_port
-from tests.topologies import Node, free_ports
+from tests.topologies import Node
 
 DEADLINE = 1.0
 GRACE = 0.25
@@ -147,7 +147,7 @@ def no_client_slots(server: Node) -> Iterator[str]:
 @contextlib.contextmanager
 def loading(server: Node) -> Iterator[str]:
     """The server reads its data from disk for long: `LOADING`."""
-    (port,) = free_ports(1)
+    port = free_port()
     slow = Node(
         server.directory,
         port,
@@ -206,7 +206,7 @@ def run(directory: Path, short: bool) -> Figures:
     for name, row in ROWS.items():
         if short and name not in SHORT:
             continue
-        (port,) = free_ports(1)
+        port = free_port()
         server = Node(directory, port)
         server.start()
         try:

@@ -9,10 +9,10 @@ from pathlib import Path
 from redember import AsyncRedisBackend
 from tests.polling import eventually
 from tests.reliability.program import Figures, Program
-from tests.servers import BlackHole
+from tests.servers import BlackHole, free_port
 from tests.subprocesses import FORKING
 from tests.subprocesses import run as run_script
-from tests.topologies import Node, free_ports
+from tests.topologies import Node
 
 WAVE = 100
 
@@ -112,7 +112,7 @@ print(longest)
 def run(directory: Path, short: bool) -> Figures:
     """Cancel, interrupt and fork, many times each."""
     figures = Figures()
-    (port,) = free_ports(1)
+    port = free_port()
     server = Node(directory, port)
     server.start()
     try:

@@ -11,6 +11,8 @@ import pytest
 from tests.reliability import PROGRAMS
 from tests.reliability.program import Program
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_every_goal_is_met(name: str, tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ def quietly(work: Callable[[], Awaitable[Any]]) -> Any:
 
 
 @pytest.mark.parametrize("verb", ["load", "append", "pop", "list", "ping"])
+@pytest.mark.alone
 def test_a_cancelled_call_ends_at_once(verb: str) -> None:
     arguments: dict[str, tuple[Any, ...]] = {
         "load": ("m",),
@@ -58,6 +59,7 @@ def test_a_cancelled_call_ends_at_once(verb: str) -> None:
         quietly(work)
 
 
+@pytest.mark.alone
 def test_a_timeout_of_the_callers_own_is_kept() -> None:
     async def work() -> None:
         backend = AsyncRedisBackend(hole.address)
@@ -205,6 +207,7 @@ def test_cancelling_a_call_on_files_harms_nobody(tmp_path: Any) -> None:
     quietly(work)
 
 
+@pytest.mark.alone
 def test_the_loop_is_never_blocked(own_server: RealServer) -> None:
     """While calls wait for a frozen server, the loop goes on ticking."""
 

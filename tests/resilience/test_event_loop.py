@@ -12,6 +12,8 @@ import pytest
 from redember import AsyncRedisBackend, RedisBackend
 from tests.servers import RealServer
 
+pytestmark = pytest.mark.alone
+
 LONGEST = 0.020
 
 

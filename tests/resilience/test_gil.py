@@ -15,6 +15,8 @@ from redember.errors import BackendError
 from tests.servers import BlackHole
 from tests.talk import talk
 
+pytestmark = pytest.mark.alone
+
 
 class Ticking:
     """A thread that counts as fast as it can."""

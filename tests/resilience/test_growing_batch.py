@@ -158,6 +158,7 @@ def test_a_lost_connection_loses_and_doubles_nothing(
         assert stored == talk(1) + large(number) + (talk(1) if number % 3 == 0 else [])
 
 
+@pytest.mark.alone
 def test_time_that_items_take_does_not_count(own_server: RealServer) -> None:
     """Else a call would be late before it was sent, or its reply before it was read."""
     with RedisBackend(own_server.address).with_timeout(0.6) as backend:
@@ -168,6 +169,7 @@ def test_time_that_items_take_does_not_count(own_server: RealServer) -> None:
         assert len(backend.list()) == COUNT
 
 
+@pytest.mark.alone
 def test_a_batch_seldom_comes_back_where_the_interpreter_is_busy(own_server: RealServer) -> None:
     """It waits for it each time: a dozen times, if it took as little as it does otherwise."""
     over = threading.Event()
@@ -194,6 +196,7 @@ def test_a_batch_seldom_comes_back_where_the_interpreter_is_busy(own_server: Rea
     assert took < 1.3
 
 
+@pytest.mark.alone
 def test_every_item_has_a_result_where_a_server_is_silent(own_server: RealServer) -> None:
     """One deadline holds for all of them, however many are left."""
     with RedisBackend(own_server.address).with_timeout(1) as backend:

@@ -244,6 +244,7 @@ def test_a_server_that_hangs_up_is_not_stormed(connect: Calls) -> None:
     ],
     ids=lambda answer: ascii(answer[:20].decode("latin-1")),
 )
+@pytest.mark.alone
 def test_a_peer_that_is_no_redis_is_an_error_and_no_crash(connect: Calls, answer: bytes) -> None:
     calls: dict[str, Callable[[Any], Any]] = {
         "load": lambda backend: backend.load("m"),

@@ -13,13 +13,14 @@ import pytest
 
 from tests.proxy import split
 from tests.resilience.conftest import Calls
+from tests.servers import free_port
 from tests.talk import user
-from tests.topologies import Node, free_ports
+from tests.topologies import Node
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Node]:
-    (port,) = free_ports(1)
+    port = free_port()
     node = Node(tmp_path, port, appendonly="yes", appendfsync="always")
     node.start()
     try:

@@ -189,7 +189,9 @@ def test_large_saves_among_appends_are_whole(make: Maker) -> None:
     assert info.messages == backend.count("m") == len(backend.load("m"))
 
 
-@pytest.mark.only("async", why="loops")
+@pytest.mark.only(
+    "async tcp", "async unix", "async file", "async memory", why="redis-py's clients serve one loop"
+)
 def test_one_backend_serves_several_event_loops(make: Maker) -> None:
     """One loop a thread, at the same time, and one after another."""
     native = make.native()

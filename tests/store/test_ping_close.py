@@ -58,6 +58,7 @@ def test_ping_on_a_missing_socket_fails_at_once_and_says_where(make: Maker) -> N
 
 
 @pytest.mark.only("tcp", why="a server that accepts and is silent")
+@pytest.mark.alone
 def test_ping_on_a_silent_server_fails_by_the_deadline(make: Maker) -> None:
     with BlackHole() as hole:
         backend = make(addr=hole.address, timeout=0.3)

@@ -6,7 +6,7 @@ its own handle, also when starting it failed half way.
 
 from tests.topologies.certificates import Certificate, Certificates
 from tests.topologies.cluster import Cluster
-from tests.topologies.node import Node, free_ports
+from tests.topologies.node import Node
 from tests.topologies.sentinels import Sentinels
 from tests.topologies.tls import TlsServer
 
@@ -17,5 +17,4 @@ __all__ = [
     "Node",
     "Sentinels",
     "TlsServer",
-    "free_ports",
 ]

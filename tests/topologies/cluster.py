@@ -12,8 +12,9 @@ import redis
 from redis.cluster import ClusterNode, RedisCluster
 
 from tests.polling import eventually
+from tests.servers import free_ports
 from tests.topologies.certificates import Certificates
-from tests.topologies.node import Node, free_ports
+from tests.topologies.node import Node
 
 __all__ = ["SLOTS", "Cluster"]
 

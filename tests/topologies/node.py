@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import random
 import signal
-import socket
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -15,29 +13,7 @@ from tests.polling import eventually
 from tests.servers import redis_server_path, redis_server_version
 from tests.topologies.certificates import Certificate, Certificates
 
-__all__ = ["Node", "free_ports"]
-
-
-def free_ports(count: int) -> list[int]:
-    """Return `count` TCP ports that nothing listens on.
-
-    They lie below those that the system gives to outgoing connections: a server that is killed
-    and started again would now and then find its own port taken by a client.
-    """
-    probes: list[socket.socket] = []
-    try:
-        while len(probes) < count:
-            probe = socket.socket()
-            try:
-                probe.bind(("127.0.0.1", random.randint(10_000, 32_000)))
-            except OSError:
-                probe.close()
-                continue
-            probes.append(probe)
-        return [int(probe.getsockname()[1]) for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
+__all__ = ["Node"]
 
 
 class Node:

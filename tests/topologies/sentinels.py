@@ -9,8 +9,9 @@ from typing import Self
 import redis
 
 from tests.polling import eventually
+from tests.servers import free_ports
 from tests.topologies.certificates import Certificates
-from tests.topologies.node import Node, free_ports
+from tests.topologies.node import Node
 
 __all__ = ["Sentinels"]
 

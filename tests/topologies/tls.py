@@ -8,8 +8,9 @@ from typing import Any, Self
 
 import redis
 
+from tests.servers import free_port
 from tests.topologies.certificates import Certificate, Certificates
-from tests.topologies.node import Node, free_ports
+from tests.topologies.node import Node
 
 __all__ = ["TlsServer"]
 
@@ -37,7 +38,7 @@ class TlsServer(Node):
         mutual: bool = False,
     ) -> None:
         self.tls = tls or Certificates(directory / "certificates")
-        (port,) = free_ports(1)
+        port = free_port()
         super().__init__(directory, port, tls=self.tls, certificate=certificate, mutual=mutual)
 
     @property

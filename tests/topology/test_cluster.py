@@ -18,9 +18,9 @@ from redember.errors import (
 from tests.listener import Listener
 from tests.polling import timed
 from tests.proxy import split
-from tests.servers import BlackHole, RealServer
+from tests.servers import BlackHole, RealServer, free_port, free_ports
 from tests.talk import text_of_size
-from tests.topologies import Cluster, free_ports
+from tests.topologies import Cluster
 from tests.topology.conftest import Connect
 
 
@@ -72,7 +72,7 @@ def test_large_saves_reach_a_cluster_as_well(connect: Connect, cluster: Cluster)
 
 def test_seeds_that_are_dead_or_hang_hold_nobody_up(connect: Connect, cluster: Cluster) -> None:
     with BlackHole() as hole:
-        dead = f"127.0.0.1:{free_ports(1)[0]}"
+        dead = f"127.0.0.1:{free_port()}"
         seeds = [dead, hole.address, cluster.addresses[2]]
         backend = connect(f"redis+cluster://{','.join(seeds)}")
         with timed(0.9):

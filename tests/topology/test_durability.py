@@ -12,7 +12,8 @@ import pytest
 from redember.errors import NotEnoughReplicasError
 from tests.polling import eventually
 from tests.proxy import Proxy
-from tests.topologies import Node, Sentinels, free_ports
+from tests.servers import free_ports
+from tests.topologies import Node, Sentinels
 from tests.topology.conftest import Connect
 
 

@@ -9,8 +9,8 @@ import pytest
 from redember import AsyncRedisBackend, Client, RedisBackend
 from redember.errors import ServerReplyError, UnavailableError
 from tests.polling import timed
-from tests.servers import BlackHole
-from tests.topologies import Sentinels, free_ports
+from tests.servers import BlackHole, free_ports
+from tests.topologies import Sentinels
 from tests.topology.conftest import Connect
 
 HELD_UP = 0.6  # half a second more than without trouble, and what a busy machine takes

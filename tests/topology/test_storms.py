@@ -109,6 +109,7 @@ def test_calls_that_wait_go_on_soon_after_the_server_is_back(own_server: RealSer
     assert max(done) - back < 1.2
 
 
+@pytest.mark.alone
 def test_ctrl_c_is_heard_while_a_call_waits_for_its_turn() -> None:
     run(
         """
