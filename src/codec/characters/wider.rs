@@ -5,14 +5,14 @@ use std::arch::x86_64::{
     _mm256_castsi256_si128, _mm256_cmpeq_epi8, _mm256_cmpeq_epi32, _mm256_cmpgt_epi8,
     _mm256_cmpgt_epi32, _mm256_extracti128_si256, _mm256_min_epu8, _mm256_movemask_epi8,
     _mm256_movemask_ps, _mm256_or_si256, _mm256_set_m128i, _mm256_set1_epi8, _mm256_set1_epi32,
-    _mm256_slli_epi32, _mm256_srli_epi32, _mm256_testz_si256,
+    _mm256_slli_epi32, _mm256_srli_epi32, _mm256_testz_si256, _mm256_xor_si256,
 };
 
 use wide::{u8x16, u32x4};
 
 use super::transcode::{BLOCK as UNITS, write_by};
 use super::{Characters, LoneSurrogate};
-use crate::codec::scan::{BLOCK, Plain};
+use crate::codec::scan::{BLOCK, Plain, TURN};
 
 /// For four characters, of which the lower bits say which take two bytes or more, and the upper ones
 /// which take three: where their bytes are in places of four.
@@ -69,15 +69,14 @@ fn in_pair(pair: &[u8; 2 * BLOCK], kind: Plain) -> u32 {
     let [first, second] = blocks else { return 0 };
     let pair = _mm256_set_m128i(u8x16::new(*second).into(), u8x16::new(*first).into());
     let all = |byte: u8| _mm256_set1_epi8(byte.cast_signed());
+    let turned = _mm256_xor_si256(pair, all(TURN));
     let small = match kind {
         // Bytes that are not ASCII are negative numbers.
-        Plain::Ascii => _mm256_cmpgt_epi8(all(0x20), pair),
-        Plain::Utf8 => _mm256_cmpeq_epi8(_mm256_min_epu8(pair, all(0x1f)), pair),
+        Plain::Ascii => _mm256_cmpgt_epi8(all(0x21), turned),
+        Plain::Utf8 => _mm256_cmpeq_epi8(_mm256_min_epu8(turned, all(0x20)), turned),
     };
-    let quote = _mm256_cmpeq_epi8(pair, all(b'"'));
     let backslash = _mm256_cmpeq_epi8(pair, all(b'\\'));
-    let found = _mm256_or_si256(small, _mm256_or_si256(quote, backslash));
-    _mm256_movemask_epi8(found).cast_unsigned()
+    _mm256_movemask_epi8(_mm256_or_si256(small, backslash)).cast_unsigned()
 }
 
 /// Writes characters of up to three bytes that need no escape; `false` if there are others.

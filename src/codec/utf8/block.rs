@@ -1,4 +1,4 @@
-//! The reader, sixteen bytes at a time.
+//! The reader, thirty-two bytes at a time.
 
 use std::mem::MaybeUninit;
 
@@ -8,7 +8,7 @@ use super::Unit;
 
 /// Bytes where a character may begin; with so many places more than there are characters, all are
 /// written in whole blocks.
-pub const LENGTH: usize = 16;
+pub const LENGTH: usize = 32;
 
 /// Bytes that are looked at: what the last character may need, too.
 pub(super) const WINDOW: usize = LENGTH + 3;
@@ -16,10 +16,10 @@ pub(super) const WINDOW: usize = LENGTH + 3;
 /// What is found in a window.
 pub(super) struct Block {
     /// A bit for each place where a character begins.
-    pub(super) begins: u16,
-    /// The code points of the characters that begin in the first eight bytes, and of those that begin
-    /// in the others; what comes behind them means nothing. Those of four bytes are wrong.
-    pub(super) points: [[u16; 8]; 2],
+    pub(super) begins: u32,
+    /// The code points of the characters that begin in each eight bytes; what comes behind them means
+    /// nothing. Those of four bytes are wrong.
+    pub(super) points: [[u16; 8]; LENGTH / 8],
 }
 
 /// Reads `text` into `room`, which has a place for each character; returns how many there are.
@@ -28,17 +28,24 @@ pub(super) struct Block {
 /// is too small.
 pub fn units<T: Unit>(text: &str, room: &mut [MaybeUninit<T>]) -> Option<usize> {
     units_by(text, room, |window| {
-        let [first, second, third] = [at::<0>(window), at::<1>(window), at::<2>(window)];
-        // All others are signed numbers up to that.
-        let begins = first.cast_signed().simd_gt(i8x16::splat(-65)).to_bitmask();
-        let [low, high, ..] = begins.to_le_bytes();
-        let half = u16x8::from_u8x16_low;
-        let lower = points(half(first), half(second), half(third));
-        let half = u16x8::from_u8x16_high;
-        let upper = points(half(first), half(second), half(third));
-        let begins = u16::from_le_bytes([low, high]);
-        Block { begins, points: [kept(low, lower), kept(high, upper)] }
+        let (first, lower) = half::<0>(window);
+        let (second, upper) = half::<16>(window);
+        let begins = u32::from(first) | u32::from(second) << 16;
+        Block { begins, points: [lower[0], lower[1], upper[0], upper[1]] }
     })
+}
+
+/// Works out the characters that begin in the sixteen bytes from `AT` on.
+fn half<const AT: usize>(window: &[u8; WINDOW]) -> (u16, [[u16; 8]; 2]) {
+    let [first, second, third] = [at(window, AT), at(window, AT + 1), at(window, AT + 2)];
+    // All others are signed numbers up to that.
+    let begins = first.cast_signed().simd_gt(i8x16::splat(-65)).to_bitmask();
+    let [low, high, ..] = begins.to_le_bytes();
+    let half = u16x8::from_u8x16_low;
+    let lower = points(half(first), half(second), half(third));
+    let half = u16x8::from_u8x16_high;
+    let upper = points(half(first), half(second), half(third));
+    (u16::from_le_bytes([low, high]), [kept(low, lower), kept(high, upper)])
 }
 
 /// Does what [`units`] does with what `read` finds in each window.
@@ -50,69 +57,70 @@ pub(super) fn units_by<T: Unit>(
     read: impl Fn(&[u8; WINDOW]) -> Block,
 ) -> Option<usize> {
     let (mut rest, mut count) = (text.as_bytes(), 0);
-    while let Some(window) = rest.first_chunk() {
-        count += step(window, u16::MAX, room.get_mut(count..)?, &read)?;
+    while let (Some(window), Some(places)) = (rest.first_chunk(), places(room, count)) {
+        count += step(window, u32::MAX, places, &read)?;
         rest = rest.get(LENGTH..)?;
     }
     while !rest.is_empty() {
         let mut window = [0; WINDOW];
-        window.iter_mut().zip(rest).for_each(|(place, byte)| *place = *byte);
-        let within = if rest.len() < LENGTH { !(u16::MAX << rest.len()) } else { u16::MAX };
-        count += step(&window, within, room.get_mut(count..)?, &read)?;
+        let length = rest.len().min(WINDOW);
+        window.get_mut(..length)?.copy_from_slice(rest.get(..length)?);
+        let within = if length < LENGTH { !(u32::MAX << length) } else { u32::MAX };
+        let mut places = [MaybeUninit::uninit(); LENGTH];
+        let more = step(&window, within, &mut places, &read)?;
+        room.get_mut(count..count + more)?.copy_from_slice(places.get(..more)?);
+        count += more;
         rest = rest.get(LENGTH..).unwrap_or_default();
     }
     Some(count)
 }
 
-/// Puts the characters that begin at places of `within`; returns how many.
+/// Returns places for a whole block from place `at` on, if there are so many.
+#[inline]
+fn places<T>(room: &mut [T], at: usize) -> Option<&mut [T; LENGTH]> {
+    room.get_mut(at..)?.first_chunk_mut()
+}
+
+/// Puts the characters that begin at places of `within`, and anything behind them; returns how many.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "compiled for each kind of processor")]
 fn step<T: Unit>(
     window: &[u8; WINDOW],
-    within: u16,
-    room: &mut [MaybeUninit<T>],
+    within: u32,
+    room: &mut [MaybeUninit<T>; LENGTH],
     read: impl Fn(&[u8; WINDOW]) -> Block,
 ) -> Option<usize> {
-    let first = at::<0>(window);
-    if first.to_bitmask() == 0 {
-        let points = first.to_array().map(|byte| MaybeUninit::new(T::cut(byte.into())));
-        return put(room, points, within.count_ones() as usize);
+    let unit = |point| MaybeUninit::new(T::cut(point));
+    let halves = [at(window, 0), at(window, 16)];
+    if (halves[0] | halves[1]).to_bitmask() == 0 {
+        *room = window.first_chunk::<LENGTH>()?.map(|byte| unit(byte.into()));
+        return Some(within.count_ones() as usize);
     }
-    let Block { begins, points: [low, high] } = read(window);
+    let Block { begins, points } = read(window);
     let begins = begins & within;
-    let points = |points: [u16; 8]| points.map(|point| MaybeUninit::new(T::cut(point.into())));
-    let more = put(room, points(low), (begins & 0xff).count_ones() as usize)?;
-    put(room.get_mut(more..)?, points(high), (begins >> 8).count_ones() as usize)?;
+    let mut count = 0;
+    for (points, begins) in points.into_iter().zip(begins.to_le_bytes()) {
+        *room.get_mut(count..)?.first_chunk_mut()? = points.map(|point| unit(point.into()));
+        count += begins.count_ones() as usize;
+    }
     if T::ANY {
-        let mut fours = first.max(u8x16::splat(0xf0)).simd_eq(first).to_bitmask();
+        let fours = |half: u8x16| half.max(u8x16::splat(0xf0)).simd_eq(half).to_bitmask();
+        let mut fours = fours(halves[0]) | fours(halves[1]) << 16;
         while fours != 0 {
-            let before = !(u16::MAX << fours.trailing_zeros());
+            let before = !(u32::MAX << fours.trailing_zeros());
             let Some(place) = room.get_mut((begins & before).count_ones() as usize) else { break };
-            *place = MaybeUninit::new(T::cut(four(
-                *window.get(fours.trailing_zeros() as usize..)?.first_chunk()?,
-            )));
+            let bytes = window.get(fours.trailing_zeros() as usize..)?.first_chunk()?;
+            *place = unit(four(*bytes));
             fours &= fours - 1;
         }
-    }
-    Some(begins.count_ones() as usize)
-}
-
-/// Puts the first `count` of some points, and what is behind them where there is room.
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "compiled for each kind of processor")]
-fn put<T: Copy, const N: usize>(room: &mut [T], points: [T; N], count: usize) -> Option<usize> {
-    if let Some(places) = room.first_chunk_mut() {
-        *places = points;
-    } else {
-        room.get_mut(..count)?.copy_from_slice(points.get(..count)?);
     }
     Some(count)
 }
 
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "compiled for each kind of processor")]
-fn at<const N: usize>(window: &[u8; WINDOW]) -> u8x16 {
-    let bytes = window.get(N..).and_then(<[u8]>::first_chunk::<LENGTH>);
+fn at(window: &[u8; WINDOW], place: usize) -> u8x16 {
+    let bytes = window.get(place..).and_then(<[u8]>::first_chunk);
     u8x16::new(bytes.copied().unwrap_or_default())
 }
 

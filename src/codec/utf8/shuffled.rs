@@ -1,12 +1,11 @@
 //! The same reader for processors that put bytes where a table says in one instruction.
 
 use std::arch::x86_64::{
-    __m128i, __m256i, _mm_cmpgt_epi8, _mm_movemask_epi8, _mm_set1_epi8, _mm_shuffle_epi8,
-    _mm256_and_si256, _mm256_blendv_epi8, _mm256_castsi256_si128, _mm256_cmpgt_epi16,
-    _mm256_cvtepu8_epi16, _mm256_extracti128_si256, _mm256_or_si256, _mm256_set1_epi16,
-    _mm256_slli_epi16,
+    __m128i, __m256i, _mm_shuffle_epi8, _mm256_and_si256, _mm256_blendv_epi8,
+    _mm256_castsi256_si128, _mm256_cmpgt_epi8, _mm256_extracti128_si256, _mm256_movemask_epi8,
+    _mm256_or_si256, _mm256_set_m128i, _mm256_set1_epi8, _mm256_setzero_si256, _mm256_slli_epi16,
+    _mm256_srli_epi16, _mm256_unpackhi_epi8, _mm256_unpacklo_epi8,
 };
-
 use std::mem::MaybeUninit;
 
 use wide::{u8x16, u16x8};
@@ -46,28 +45,40 @@ pub fn units<T: Unit>(text: &str, room: &mut [MaybeUninit<T>]) -> Option<usize> 
     units_by(text, room, |window| {
         let [first, second, third] = [at::<0>(window), at::<1>(window), at::<2>(window)];
         // All others are signed numbers up to that.
-        let begins = _mm_movemask_epi8(_mm_cmpgt_epi8(first, _mm_set1_epi8(-65)));
-        let [low, high, ..] = begins.to_le_bytes();
-        let points = points(first, second, third);
-        let lower = kept(low, _mm256_castsi256_si128(points));
-        let upper = kept(high, _mm256_extracti128_si256::<1>(points));
-        Block { begins: u16::from_le_bytes([low, high]), points: [lower, upper] }
+        let begins = _mm256_movemask_epi8(_mm256_cmpgt_epi8(first, all(-65))).cast_unsigned();
+        let (low, high) = halves(first, second, third);
+        // The halves of each register by itself: places 0 to 7 and 16 to 23, and those behind each.
+        let (even, odd) = (_mm256_unpacklo_epi8(low, high), _mm256_unpackhi_epi8(low, high));
+        let [a, b, c, d] = begins.to_le_bytes();
+        let points = [
+            kept(a, _mm256_castsi256_si128(even)),
+            kept(b, _mm256_castsi256_si128(odd)),
+            kept(c, _mm256_extracti128_si256::<1>(even)),
+            kept(d, _mm256_extracti128_si256::<1>(odd)),
+        ];
+        Block { begins, points }
     })
 }
 
-/// Works out the code points, as if a character of up to three bytes began at each place.
+/// Works out the low and the high bytes of the code points, as if a character of up to three bytes began
+/// at each place.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn points(first: __m128i, second: __m128i, third: __m128i) -> __m256i {
-    let all = |value| _mm256_set1_epi16(value);
-    let first = _mm256_cvtepu8_epi16(first);
-    let second = _mm256_and_si256(_mm256_cvtepu8_epi16(second), all(0x3f));
-    let third = _mm256_and_si256(_mm256_cvtepu8_epi16(third), all(0x3f));
-    let lead = _mm256_and_si256(first, all(0x1f));
-    let two = _mm256_or_si256(_mm256_slli_epi16::<6>(lead), second);
-    let three = _mm256_or_si256(_mm256_slli_epi16::<6>(two), third);
-    let more = _mm256_blendv_epi8(two, three, _mm256_cmpgt_epi16(first, all(0xdf)));
-    _mm256_blendv_epi8(first, more, _mm256_cmpgt_epi16(first, all(0xbf)))
+fn halves(first: __m256i, second: __m256i, third: __m256i) -> (__m256i, __m256i) {
+    let and = |bits, mask| _mm256_and_si256(bits, all(mask));
+    let [lead, middle] = [first, second].map(|byte| and(_mm256_slli_epi16::<6>(byte), -0x40));
+    let low_of_two = _mm256_or_si256(lead, and(second, 0x3f));
+    let low_of_three = _mm256_or_si256(middle, and(third, 0x3f));
+    let [lead, middle] = [first, second].map(|byte| _mm256_srli_epi16::<2>(byte));
+    let high_of_two = and(lead, 0x07);
+    let high_of_three =
+        _mm256_or_si256(and(_mm256_slli_epi16::<4>(first), -0x10), and(middle, 0x0f));
+    // Of what is not ASCII: a byte of that is a negative number, which is what chooses below.
+    let three = _mm256_cmpgt_epi8(first, all(-33));
+    let low = _mm256_blendv_epi8(low_of_two, low_of_three, three);
+    let high = _mm256_blendv_epi8(high_of_two, high_of_three, three);
+    let none = _mm256_setzero_si256();
+    (_mm256_blendv_epi8(first, low, first), _mm256_blendv_epi8(none, high, first))
 }
 
 /// Moves the points whose bits are set to the front.
@@ -81,7 +92,14 @@ fn kept(begins: u8, points: __m128i) -> [u16; 8] {
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn at<const N: usize>(window: &[u8; WINDOW]) -> __m128i {
+fn all(byte: i8) -> __m256i {
+    _mm256_set1_epi8(byte)
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn at<const N: usize>(window: &[u8; WINDOW]) -> __m256i {
     let bytes = window.get(N..).and_then(<[u8]>::first_chunk::<LENGTH>);
-    u8x16::new(bytes.copied().unwrap_or_default()).into()
+    let Some(([first, second], _)) = bytes.map(|bytes| bytes.as_chunks()) else { return all(0) };
+    _mm256_set_m128i(u8x16::new(*second).into(), u8x16::new(*first).into())
 }
