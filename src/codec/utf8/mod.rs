@@ -1,7 +1,7 @@
 //! Takes UTF-8 apart into code points, for strings of Python's that are not ASCII.
 //!
 //! Scripts with words and spaces change between widths of one, two and three bytes all the time, so a
-//! reader that branches on each lead byte guesses wrong at every word. This one works out 16 code
+//! reader that branches on each lead byte guesses wrong at every word. This one works out 32 code
 //! points at once, as if a character began at each byte, and then keeps those where one does.
 
 mod block;
