@@ -28,10 +28,9 @@ pub(super) struct Block {
 /// is too small.
 pub fn units<T: Unit>(text: &str, room: &mut [MaybeUninit<T>]) -> Option<usize> {
     units_by(text, room, |window| {
-        let (first, lower) = half::<0>(window);
-        let (second, upper) = half::<16>(window);
-        let begins = u32::from(first) | u32::from(second) << 16;
-        Block { begins, points: [lower[0], lower[1], upper[0], upper[1]] }
+        let (first, [a, b]) = half::<0>(window);
+        let (second, [c, d]) = half::<16>(window);
+        Block { begins: u32::from(first) | u32::from(second) << 16, points: [a, b, c, d] }
     })
 }
 
@@ -41,10 +40,10 @@ fn half<const AT: usize>(window: &[u8; WINDOW]) -> (u16, [[u16; 8]; 2]) {
     // All others are signed numbers up to that.
     let begins = first.cast_signed().simd_gt(i8x16::splat(-65)).to_bitmask();
     let [low, high, ..] = begins.to_le_bytes();
-    let half = u16x8::from_u8x16_low;
-    let lower = points(half(first), half(second), half(third));
-    let half = u16x8::from_u8x16_high;
-    let upper = points(half(first), half(second), half(third));
+    let wider = u16x8::from_u8x16_low;
+    let lower = points(wider(first), wider(second), wider(third));
+    let wider = u16x8::from_u8x16_high;
+    let upper = points(wider(first), wider(second), wider(third));
     (u16::from_le_bytes([low, high]), [kept(low, lower), kept(high, upper)])
 }
 
