@@ -8,6 +8,8 @@ TRAINED := benches/pgo/redember.profdata
 SOURCES := $(shell find src -type f) $(TRAINED) Cargo.toml Cargo.lock pyproject.toml
 PACKAGE := $(shell find python -name '*.py*' -not -path '*/__pycache__/*')
 COMPARE := .venv-compare
+# For the interpreter by the path that `develop` builds for: by another, all that knows Python is built again.
+WHEEL := $(BIN)/maturin build --quiet --release --locked -i $(BIN)/python
 SERVERS := $(CURDIR)/$(VENV)/servers
 ON_SERVERS := tests/store tests/resilience/test_server_errors.py \
 	-k "(real or server_errors or durability or acl_recipe) and not async"
@@ -64,7 +66,7 @@ profile: $(VENV)/.built $(VENV)/.test ## where the instructions of a call go, wi
 	scripts/ensure-redis
 	scripts/ensure-valgrind
 	rm -rf target/profile
-	$(BIN)/maturin build --quiet --release --locked --out target/profile -- -Cstrip=none -Cprofile-use=$(TRAINED) -Cllvm-args=-no-pgo-warn-mismatch
+	$(WHEEL) --out target/profile -- -Cstrip=none -Cprofile-use=$(TRAINED) -Cllvm-args=-no-pgo-warn-mismatch
 	$(BIN)/python -m pip install --quiet --no-deps --target target/profile/site target/profile/*.whl
 	PYTHONPATH=target/profile/site $(BIN)/python -m benches.profile
 
@@ -129,7 +131,7 @@ $(COMPARE)/bin/python $(COMPARE)-agent-framework/bin/python:
 
 $(COMPARE)/.built: $(VENV)/.built $(PACKAGE) | $(COMPARE)/bin/python
 	rm -rf target/compare/wheel
-	$(BIN)/maturin build --quiet --release --locked -i $(BIN)/python --out target/compare/wheel
+	$(WHEEL) --out target/compare/wheel
 	$(COMPARE)/bin/python -m pip install --quiet --no-deps --force-reinstall target/compare/wheel/*.whl
 	@touch $@
 

@@ -10,7 +10,7 @@ use pyo3::types::PyString;
 
 use super::error::exception;
 use super::processor::units;
-use crate::codec::utf8::{SLACK, Unit, widest};
+use crate::codec::utf8::{Unit, widest};
 use crate::error::Error;
 
 /// Longer text is counted, and written in its place.
@@ -45,8 +45,8 @@ fn characters<'py, T: Unit>(
     if text.len() > SHORT {
         return long::<T>(py, text, last);
     }
-    // Not counted before: more room than there can be characters is at hand.
-    let mut room = [MaybeUninit::<T>::uninit(); SHORT + SLACK];
+    // Not counted before: room for as many characters as there can be is at hand.
+    let mut room = [MaybeUninit::<T>::uninit(); SHORT];
     let written = units(text, &mut room).and_then(|count| room.get(..count));
     object(py, written.ok_or_else(|| no_utf8(py))?, last)
 }

@@ -6,9 +6,8 @@ use wide::{i8x16, i16x8, u8x16, u16x8};
 
 use super::Unit;
 
-/// Bytes where a character may begin; with so many places more than there are characters, all are
-/// written in whole blocks.
-pub const LENGTH: usize = 32;
+/// Bytes where a character may begin.
+pub(super) const LENGTH: usize = 32;
 
 /// Bytes that are looked at: what the last character may need, too.
 pub(super) const WINDOW: usize = LENGTH + 3;

@@ -11,7 +11,7 @@ mod unit;
 
 use wide::u8x16;
 
-pub use block::{LENGTH as SLACK, units};
+pub use block::units;
 #[cfg(target_arch = "x86_64")]
 pub use shuffled::units as units_shuffled;
 pub use unit::Unit;

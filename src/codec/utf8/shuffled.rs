@@ -46,7 +46,7 @@ pub fn units<T: Unit>(text: &str, room: &mut [MaybeUninit<T>]) -> Option<usize> 
         let [first, second, third] = [at::<0>(window), at::<1>(window), at::<2>(window)];
         // All others are signed numbers up to that.
         let begins = _mm256_movemask_epi8(_mm256_cmpgt_epi8(first, all(-65))).cast_unsigned();
-        let (low, high) = halves(first, second, third);
+        let (low, high) = bytes_of_points(first, second, third);
         // The halves of each register by itself: places 0 to 7 and 16 to 23, and those behind each.
         let (even, odd) = (_mm256_unpacklo_epi8(low, high), _mm256_unpackhi_epi8(low, high));
         let [a, b, c, d] = begins.to_le_bytes();
@@ -64,15 +64,16 @@ pub fn units<T: Unit>(text: &str, room: &mut [MaybeUninit<T>]) -> Option<usize> 
 /// at each place.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn halves(first: __m256i, second: __m256i, third: __m256i) -> (__m256i, __m256i) {
+fn bytes_of_points(first: __m256i, second: __m256i, third: __m256i) -> (__m256i, __m256i) {
     let and = |bits, mask| _mm256_and_si256(bits, all(mask));
-    let [lead, middle] = [first, second].map(|byte| and(_mm256_slli_epi16::<6>(byte), -0x40));
-    let low_of_two = _mm256_or_si256(lead, and(second, 0x3f));
-    let low_of_three = _mm256_or_si256(middle, and(third, 0x3f));
-    let [lead, middle] = [first, second].map(|byte| _mm256_srli_epi16::<2>(byte));
-    let high_of_two = and(lead, 0x07);
-    let high_of_three =
-        _mm256_or_si256(and(_mm256_slli_epi16::<4>(first), -0x10), and(middle, 0x0f));
+    // What is shifted goes from one byte into the next, and is cut off there.
+    let last_two_bits = |byte| and(_mm256_slli_epi16::<6>(byte), -0x40);
+    let without_two_bits = |byte, mask| and(_mm256_srli_epi16::<2>(byte), mask);
+    let low_of_two = _mm256_or_si256(last_two_bits(first), and(second, 0x3f));
+    let low_of_three = _mm256_or_si256(last_two_bits(second), and(third, 0x3f));
+    let high_of_two = without_two_bits(first, 0x07);
+    let last_four_bits = and(_mm256_slli_epi16::<4>(first), -0x10);
+    let high_of_three = _mm256_or_si256(last_four_bits, without_two_bits(second, 0x0f));
     // Of what is not ASCII: a byte of that is a negative number, which is what chooses below.
     let three = _mm256_cmpgt_epi8(first, all(-33));
     let low = _mm256_blendv_epi8(low_of_two, low_of_three, three);
