@@ -12,6 +12,7 @@ import redis
 from redember import RedisBackend
 from redember.errors import NotEnoughReplicasError, PermissionDeniedError
 from tests.docs.blocks import ROOT, blocks
+from tests.proxy import Proxy
 from tests.resilience.conftest import Calls
 from tests.servers import RealServer
 from tests.talk import talk, text_of_size
@@ -82,9 +83,17 @@ def test_replicated_writes_need_what_the_page_says(
     (wait,) = (rules for name, rules in EXTRAS.items() if "replicated" in name)
     admin.execute_command("ACL", "SETUSER", USER, *wait)
     settings = {"username": USER, "password": PASSWORD, "timeout": 1.0, "durability": "replicated"}
-    backend = connect(own_server.address, **settings).with_prefix("redember:memories:")
-    with pytest.raises(NotEnoughReplicasError):  # it may ask, and there is none
-        backend.append("m", talk(1))
+    with Proxy(own_server.port) as proxy:
+        backend = connect(proxy.address, **settings).with_prefix("redember:memories:")
+        for verb in (lambda: backend.append("m", talk(1)), lambda: backend.delete("m")):
+            with pytest.raises(NotEnoughReplicasError):  # it may ask, and there is none
+                verb()
+            backend.with_durability("ack").append("m", talk(1))
+            sent = len(proxy.requests)
+            proxy.lose_reply(b"EVAL")
+            with pytest.raises(NotEnoughReplicasError):
+                verb()
+            assert sum(b"EVAL" in request for request in proxy.requests[sent:]) == 2
     assert admin.execute_command("ACL", "LOG") == []
 
 
