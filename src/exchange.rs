@@ -126,6 +126,7 @@ impl Exchange {
         }
         match self.plan.advance(replies) {
             Err(error) => Err(self.fail(&error, false)),
+            Ok(Step::Later(error)) => self.failed(&Failure::before_sending(error, Retry::Later)),
             Ok(Step::Done(answer)) => {
                 self.answer = Some(answer);
                 Ok(Duration::ZERO)

@@ -13,7 +13,7 @@ pub(crate) use self::reply::Replies;
 use self::reply::unexpected;
 pub use self::reply::{Reply, ServerError};
 pub use self::strings::Strings;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::script::{Form, Script};
 use crate::store::Answer;
 
@@ -218,6 +218,9 @@ impl Request {
 pub enum Step {
     /// Send [`Plan::request`] again: it now asks for something else.
     Again,
+    /// Send the same request again in a while, and find out first who is where: these replies do not add
+    /// up to an answer. What is wrong if time is up before.
+    Later(Error),
     /// The verb is done.
     Done(Answer),
 }

@@ -2,7 +2,8 @@
 //!
 //! A cluster is walked primary by primary. A slot may move meanwhile, from a primary that was not
 //! walked yet to one that was; so afterwards every slot that has moved, or is moving, is asked for
-//! its keys by itself: its owner first, and then the node that takes it over.
+//! its keys by itself: its owner first, and then the node that takes it over. Nothing counts unless
+//! everybody who has slots was asked.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -11,9 +12,9 @@ use bytes::Bytes;
 use super::ownership::Ownership;
 use super::seen::Seen;
 use super::{Answer, Ids};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::keyspace::Keyspace;
-use crate::plan::{Command, GONE, Once, Plan, Replies, Reply, Request, Route, Strings};
+use crate::plan::{Command, GONE, Once, Plan, Replies, Reply, Request, Route, Step, Strings};
 
 /// Keys a server looks at in the first step: 1000 is 15 to 40 times faster than Redis' own 10.
 const FIRST_KEYS: Bytes = Bytes::from_static(b"1000");
@@ -23,6 +24,9 @@ const MORE_KEYS: Bytes = Bytes::from_static(b"2000");
 const ALL_KEYS: Bytes = Bytes::from_static(b"1000000000");
 /// With more slots in doubt than this, a primary is walked again instead.
 const MANY_SLOTS: usize = 100;
+
+const DISAGREEMENT: &str = "the nodes of the cluster do not agree on who has slots, so that ids might be \
+                            missing; see CLUSTER NODES of each";
 
 /// One listing on its way.
 #[derive(Debug)]
@@ -75,11 +79,17 @@ impl Scan {
         self.lock().agenda.as_ref()?.last().cloned()
     }
 
-    /// Takes the replies to a question; returns the ids that were not seen before.
-    fn take(&self, keyspace: &Keyspace, question: Question, mut replies: Replies) -> Result<Ids> {
+    /// Takes the replies to a question; returns the ids that were not seen before. `None`: they do not add
+    /// up, and the question stands.
+    fn take(
+        &self,
+        keyspace: &Keyspace,
+        question: &Question,
+        mut replies: Replies,
+    ) -> Result<Option<Ids>> {
         let mut state = self.lock();
         let State { seen, ownership, agenda } = &mut *state;
-        let Some(agenda) = agenda else { return Ok(Ids::default()) };
+        let Some(agenda) = agenda else { return Ok(Some(Ids::default())) };
         agenda.pop();
         let is_gone = |reply: &Reply| matches!(reply, Reply::Error(error) if error.code == GONE);
         let mut keys: Vec<Strings> = Vec::new();
@@ -101,11 +111,15 @@ impl Scan {
                     keys.push(found);
                     agenda.extend(follow(label, cursor));
                 }
+                if !ownership.is_whole() {
+                    *agenda = vec![Question::Begin];
+                    return Ok(None);
+                }
             }
             Question::Continue { label, .. } => {
                 let (cursor, found) = cursor_and_keys(replies.take()?)?;
                 keys.push(found);
-                agenda.extend(follow(label, cursor));
+                agenda.extend(follow(label.clone(), cursor));
             }
             Question::Check => {
                 let mut now = Ownership::default();
@@ -113,6 +127,10 @@ impl Scan {
                     let mut parts = Replies::new(primary.array()?);
                     let label = label(parts.take()?)?;
                     now.add(&label, parts.take()?)?;
+                }
+                if !now.is_whole() {
+                    agenda.push(Question::Check);
+                    return Ok(None);
                 }
                 let doubts = now.doubts_since(ownership);
                 if !doubts.is_empty() {
@@ -132,7 +150,7 @@ impl Scan {
         let mut ids = Ids::with_capacity(keys.iter().map(Strings::len).sum());
         let found = keys.iter().flat_map(Strings::iter).filter_map(|key| keyspace.id(key));
         found.filter(|id| seen.insert(id)).for_each(|id| ids.push(id));
-        Ok(ids)
+        Ok(Some(ids))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -158,10 +176,30 @@ pub(super) fn page(keyspace: &Keyspace, scan: Arc<Scan>) -> Box<dyn Plan> {
     let Some(question) = scan.next() else {
         return Once::boxed(Request::read([]), |_| Ok(Answer::Page(None)));
     };
-    let keyspace = keyspace.clone();
-    Once::boxed(request(&keyspace, &question, scan.cluster), move |replies| {
-        scan.take(&keyspace, question, replies).map(|ids| Answer::Page(Some(ids)))
-    })
+    let request = request(keyspace, &question, scan.cluster);
+    Box::new(Page { keyspace: keyspace.clone(), scan, question, request })
+}
+
+/// The next page of a listing, on its way.
+struct Page {
+    keyspace: Keyspace,
+    scan: Arc<Scan>,
+    question: Question,
+    request: Request,
+}
+
+impl Plan for Page {
+    fn request(&self) -> &Request {
+        &self.request
+    }
+
+    fn advance(&mut self, replies: Vec<Reply>) -> Result<Step> {
+        let ids = self.scan.take(&self.keyspace, &self.question, Replies::new(replies))?;
+        Ok(match ids {
+            Some(ids) => Step::Done(Answer::Page(Some(ids))),
+            None => Step::Later(Error::new(ErrorKind::Unavailable, DISAGREEMENT)),
+        })
+    }
 }
 
 fn request(keyspace: &Keyspace, question: &Question, cluster: bool) -> Request {
@@ -296,5 +334,29 @@ mod tests {
         assert_eq!(asked, expected.map(|(label, slots, ids)| (label.to_owned(), slots, ids)));
         assert!(answer(&mut page(&keyspace, scan.clone()), check()).unwrap().is_empty());
         assert_eq!(answer(&mut page(&keyspace, scan), vec![]), None);
+    }
+
+    #[test]
+    fn a_cluster_whose_nodes_disagree_is_asked_again_and_nothing_is_taken_from_it() {
+        let node = |id: &str, flags: &str, slots: &str| {
+            format!("{id} h:1@2 {flags} - 0 0 1 connected {slots}\n")
+        };
+        let (b, new) = ("8001-16383", node("new", "master", "0-8000"));
+        let witness = || text(&(node("bb", "myself,master", b) + &new));
+        let keyspace = Keyspace::new("m:").unwrap();
+        let scan = Scan::new(true);
+        let mut first = page(&keyspace, scan.clone());
+        let old = text(&node("old", "myself,master", "0-8000"));
+        let stale = vec![
+            from("a#0", vec![old, found("0", &[])]),
+            from("b#0", vec![witness(), found("0", &["m:2"])]),
+        ];
+        assert!(matches!(first.advance(stale), Ok(Step::Later(_))));
+        assert_eq!(first.request().route, Route::EveryPrimary);
+        let whole = vec![
+            from("c#0", vec![text(&node("new", "myself,master", "0-8000")), found("0", &["m:1"])]),
+            from("b#0", vec![witness(), found("0", &["m:2"])]),
+        ];
+        assert_eq!(answer(&mut first, whole).unwrap(), ["1", "2"]);
     }
 }

@@ -16,6 +16,10 @@ pub(super) struct Ownership {
     leaving: BTreeMap<u16, String>,
     /// The label of the server with an id.
     labels: BTreeMap<String, String>,
+    /// The ids of the primaries that were asked.
+    asked: BTreeSet<String>,
+    /// The ids of the nodes that have slots, as any of them says.
+    named: BTreeSet<String>,
     /// Whether slots that are moving have been looked into.
     settled: bool,
 }
@@ -42,12 +46,15 @@ impl Ownership {
         let malformed = || Error::corrupt("the server's answer to CLUSTER NODES is malformed");
         let text = reply.text()?.unwrap_or_default();
         let text = std::str::from_utf8(&text).map_err(|_| malformed())?;
-        let is_myself = |line: &&str| {
-            line.split(' ').nth(2).is_some_and(|flags| flags.split(',').any(|it| it == "myself"))
-        };
+        let is_myself = |line: &&str| is_flagged(line, "myself");
         let myself = text.lines().find(is_myself).ok_or_else(malformed)?;
-        let id = myself.split(' ').next().unwrap_or_default();
-        self.labels.insert(id.to_owned(), label.to_owned());
+        let id_of = |line: &str| line.split(' ').next().unwrap_or_default().to_owned();
+        let id = id_of(myself);
+        if is_flagged(myself, "master") {
+            self.asked.insert(id.clone());
+        }
+        self.named.extend(text.lines().filter(|line| has_slots(line)).map(id_of));
+        self.labels.insert(id, label.to_owned());
         for slots in myself.split(' ').skip(8).filter(|slots| !slots.is_empty()) {
             if let Some(open) = slots.strip_prefix('[') {
                 let (slot, rest) = open.split_once('-').ok_or_else(malformed)?;
@@ -67,6 +74,12 @@ impl Ownership {
             }
         }
         Ok(())
+    }
+
+    /// Returns whether all who have slots, as any of them says, were asked and say so themselves. A primary
+    /// that was replaced does not know so at once when it comes back, and may have nothing left.
+    pub(super) fn is_whole(&self) -> bool {
+        self.named.is_subset(&self.asked)
     }
 
     /// Says which slots have moved since `before`, or were moving and have not been looked into.
@@ -95,6 +108,16 @@ impl Ownership {
     pub(super) fn settle(&mut self) {
         self.settled = true;
     }
+}
+
+/// Returns whether a line of `CLUSTER NODES` has a flag.
+fn is_flagged(line: &str, flag: &str) -> bool {
+    line.split(' ').nth(2).is_some_and(|flags| flags.split(',').any(|it| it == flag))
+}
+
+/// Returns whether a line of `CLUSTER NODES` is of a node that has slots.
+fn has_slots(line: &str) -> bool {
+    line.split(' ').skip(8).any(|slots| !slots.is_empty() && !slots.starts_with('['))
 }
 
 #[cfg(test)]
@@ -135,5 +158,25 @@ mod tests {
         assert!(still_moving.doubts_since(&before).is_empty());
         let moved = ownership(&[("a", "0-3 5-9"), ("b", "4 10-19")]);
         assert_eq!(slots(&moved.doubts_since(&before).owners), [("at-b", [4].as_slice())]);
+    }
+
+    #[test]
+    fn a_node_that_has_slots_and_was_not_asked_is_missing() {
+        let others =
+            "new h:3@4 master - 0 0 7 connected 0-9\nold h:1@2 slave,fail new 0 0 7 connected\n";
+        let answers = |first: &str| {
+            let mut ownership = ownership(&[("b", "10-19")]);
+            let lines =
+                [("at-x", first), ("at-b", "b h:5@6 myself,master - 0 0 2 connected 10-19")];
+            for (label, line) in lines {
+                let others = if label == "at-b" { others } else { "" };
+                ownership.add(label, Reply::Text(format!("{line}\n{others}").into())).unwrap();
+            }
+            ownership
+        };
+        assert!(answers("new h:3@4 myself,master - 0 0 7 connected 0-9").is_whole());
+        // One that has just come back, and one that knows already that it was replaced.
+        assert!(!answers("old h:1@2 myself,master - 0 0 1 connected 0-9").is_whole());
+        assert!(!answers("old h:1@2 myself,slave new 0 0 7 connected").is_whole());
     }
 }

@@ -34,6 +34,11 @@ pub(crate) fn drive(
         match plan.advance(replies).map_err(|error| call.fail(&error, false, || plan.op_id()))? {
             Step::Done(answer) => return settled(answer, call),
             Step::Again => call.next_request(),
+            Step::Later(error) => {
+                servers.look_around();
+                let failure = Failure::before_sending(error, Retry::Later);
+                pause_after(&failure, plan, call, interrupt)?;
+            }
         }
     }
 }
@@ -91,12 +96,24 @@ fn ask(
             },
             Err(failure) => failure,
         };
-        let writes = plan.request().writes;
-        let pause = call.after(&failure, writes, || plan.op_id())?;
-        if stream::pause(pause, interrupt).is_err() {
-            return Err(call.report(&Error::new(ErrorKind::Interrupted, "interrupted"), false));
-        }
+        pause_after(&failure, plan, call, interrupt)?;
     }
+}
+
+/// Waits for when the next attempt is due.
+///
+/// # Errors
+/// That there is to be none, or that the caller wants out.
+fn pause_after(
+    failure: &Failure,
+    plan: &mut dyn Plan,
+    call: &mut Call,
+    interrupt: Interrupt,
+) -> Result<()> {
+    let writes = plan.request().writes;
+    let pause = call.after(failure, writes, || plan.op_id())?;
+    stream::pause(pause, interrupt)
+        .map_err(|_| call.report(&Error::new(ErrorKind::Interrupted, "interrupted"), false))
 }
 
 fn attempt(

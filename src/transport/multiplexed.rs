@@ -15,7 +15,7 @@ use super::durability::Durable;
 use super::server::Server;
 use super::servers::{Servers, Target};
 use super::{GLANCE, closed, gone, labelled, settled, transient_failure};
-use crate::call::{Call, Failure, PATIENCE};
+use crate::call::{Call, Failure, PATIENCE, Retry};
 use crate::error::Result;
 use crate::plan::{Plan, Reply, Request, Step};
 use crate::reactor::Home;
@@ -43,9 +43,15 @@ pub(crate) async fn drive(
                     let step = plan.advance(replies);
                     match step.map_err(|error| call.fail(&error, false, || plan.op_id()))? {
                         Step::Done(answer) => return settled(answer, call),
-                        Step::Again => call.next_request(),
+                        Step::Again => {
+                            call.next_request();
+                            continue;
+                        }
+                        Step::Later(error) => {
+                            servers.look_around();
+                            Failure::before_sending(error, Retry::Later)
+                        }
                     }
-                    continue;
                 }
                 Some(failure) => failure,
             },

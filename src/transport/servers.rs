@@ -252,7 +252,7 @@ impl Servers {
     }
 
     /// Has the scout look who is where, if there is one to find out.
-    fn look_around(self: &Arc<Self>) {
+    pub(super) fn look_around(self: &Arc<Self>) {
         if matches!(self.settings.options.topology, Topology::Single(_)) || self.is_closed() {
             return;
         }
