@@ -345,7 +345,7 @@ mod tests {
         let witness = || text(&(node("bb", "myself,master", b) + &new));
         let keyspace = Keyspace::new("m:").unwrap();
         let scan = Scan::new(true);
-        let mut first = page(&keyspace, scan.clone());
+        let mut first = page(&keyspace, scan);
         let old = text(&node("old", "myself,master", "0-8000"));
         let stale = vec![
             from("a#0", vec![old, found("0", &[])]),

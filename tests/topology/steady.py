@@ -19,6 +19,7 @@ class Steady:
 
     Attributes:
         acknowledged: When each append was answered, by memory; its place is its number.
+        took: How long each took, in seconds, in the same order.
         errors: What calls raised.
     """
 
@@ -28,7 +29,7 @@ class Steady:
         self._options = options
         self.acknowledged: dict[str, list[float]] = {name: [] for name in names}
         self.errors: list[BackendError] = []
-        self.slowest = 0.0
+        self.took: dict[str, list[float]] = {name: [] for name in names}
         self._stop = threading.Event()
         half = len(names) // 2
         self._threads = [
@@ -41,7 +42,7 @@ class Steady:
     def _note(self, name: str, began: float) -> None:
         now = time.monotonic()
         self.acknowledged[name].append(now)
-        self.slowest = max(self.slowest, now - began)
+        self.took[name].append(now - began)
 
     def _write(self, name: str) -> None:
         with RedisBackend.from_options(self._options) as backend:
@@ -72,6 +73,11 @@ class Steady:
                 return
             self._note(name, began)
             number += 1
+
+    @property
+    def slowest(self) -> float:
+        """How long the slowest append took, in seconds."""
+        return max((seconds for times in self.took.values() for seconds in times), default=0.0)
 
     def beyond(self, moment: float) -> bool:
         """Return whether every writer has been answered after `moment`, or has failed."""
@@ -106,8 +112,10 @@ class Steady:
                     message["n"] for message in (backend.load(name) or Messages([])).to_dicts()
                 ]
                 assert stored == sorted(set(stored)), (name, "doubled or out of order", stored)
-                lost = set(written).difference(stored)
-                assert losses or not lost, (name, "lost", sorted(lost), "of", len(written))
+                lost = sorted(set(written).difference(stored))
+                # As long as a write waits for a replica: then the replica had not answered in time.
+                waited = [f"{self.took[name][number]:.3f} s" for number in lost]
+                assert losses or not lost, (name, "lost", lost, "after", waited, "of", len(written))
                 assert stored[-1:] == written[-1:]
 
     def __enter__(self) -> Self:
