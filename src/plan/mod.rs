@@ -218,8 +218,8 @@ impl Request {
 pub enum Step {
     /// Send [`Plan::request`] again: it now asks for something else.
     Again,
-    /// Send the same request again in a while, and find out first who is where: these replies do not add
-    /// up to an answer. What is wrong if time is up before.
+    /// Of a read: send the same request again in a while, and find out meanwhile who is where. The replies
+    /// do not add up to an answer; this is the error if time is up before they do.
     Later(Error),
     /// The verb is done.
     Done(Answer),

@@ -14,10 +14,8 @@ pub(super) struct Ownership {
     takers: BTreeMap<u16, String>,
     /// The ids of nodes that slots are given to, as their owners say.
     leaving: BTreeMap<u16, String>,
-    /// The label of the server with an id.
+    /// The label of each primary that was asked, by its id.
     labels: BTreeMap<String, String>,
-    /// The ids of the primaries that were asked.
-    asked: BTreeSet<String>,
     /// The ids of the nodes that have slots, as any of them says.
     named: BTreeSet<String>,
     /// Whether slots that are moving have been looked into.
@@ -49,13 +47,12 @@ impl Ownership {
         let is_myself = |line: &&str| is_flagged(line, "myself");
         let myself = text.lines().find(is_myself).ok_or_else(malformed)?;
         let id_of = |line: &str| line.split(' ').next().unwrap_or_default().to_owned();
-        let id = id_of(myself);
         if is_flagged(myself, "master") {
-            self.asked.insert(id.clone());
+            self.labels.insert(id_of(myself), label.to_owned());
         }
-        self.named.extend(text.lines().filter(|line| has_slots(line)).map(id_of));
-        self.labels.insert(id, label.to_owned());
-        for slots in myself.split(' ').skip(8).filter(|slots| !slots.is_empty()) {
+        let has_slots = |line: &&str| slots_of(line).any(|slots| !slots.starts_with('['));
+        self.named.extend(text.lines().filter(has_slots).map(id_of));
+        for slots in slots_of(myself) {
             if let Some(open) = slots.strip_prefix('[') {
                 let (slot, rest) = open.split_once('-').ok_or_else(malformed)?;
                 let slot = slot.parse().map_err(|_| malformed())?;
@@ -79,7 +76,7 @@ impl Ownership {
     /// Returns whether all who have slots, as any of them says, were asked and say so themselves. A primary
     /// that was replaced does not know so at once when it comes back, and may have nothing left.
     pub(super) fn is_whole(&self) -> bool {
-        self.named.is_subset(&self.asked)
+        self.named.iter().all(|id| self.labels.contains_key(id))
     }
 
     /// Says which slots have moved since `before`, or were moving and have not been looked into.
@@ -115,9 +112,9 @@ fn is_flagged(line: &str, flag: &str) -> bool {
     line.split(' ').nth(2).is_some_and(|flags| flags.split(',').any(|it| it == flag))
 }
 
-/// Returns whether a line of `CLUSTER NODES` is of a node that has slots.
-fn has_slots(line: &str) -> bool {
-    line.split(' ').skip(8).any(|slots| !slots.is_empty() && !slots.starts_with('['))
+/// Returns the slots in a line of `CLUSTER NODES`: runs of them, and in brackets those that are moving.
+fn slots_of(line: &str) -> impl Iterator<Item = &str> {
+    line.split(' ').skip(8).filter(|slots| !slots.is_empty())
 }
 
 #[cfg(test)]

@@ -35,9 +35,7 @@ pub(crate) fn drive(
             Step::Done(answer) => return settled(answer, call),
             Step::Again => call.next_request(),
             Step::Later(error) => {
-                servers.look_around();
-                let failure = Failure::before_sending(error, Retry::Later);
-                pause_after(&failure, plan, call, interrupt)?;
+                pause_after(&servers.disagreement(error), plan, call, interrupt)?;
             }
         }
     }

@@ -304,10 +304,7 @@ impl Item {
             Err(error) => self.fail(&error),
             Ok(Step::Done(answer)) => self.state = State::Over(settled(answer, &self.call)),
             Ok(Step::Again) => self.call.next_request(),
-            Ok(Step::Later(error)) => {
-                servers.look_around();
-                return self.failed(&Failure::before_sending(error, Retry::Later));
-            }
+            Ok(Step::Later(error)) => return self.failed(&servers.disagreement(error)),
         }
         Duration::ZERO
     }

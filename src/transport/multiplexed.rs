@@ -15,7 +15,7 @@ use super::durability::Durable;
 use super::server::Server;
 use super::servers::{Servers, Target};
 use super::{GLANCE, closed, gone, labelled, settled, transient_failure};
-use crate::call::{Call, Failure, PATIENCE, Retry};
+use crate::call::{Call, Failure, PATIENCE};
 use crate::error::Result;
 use crate::plan::{Plan, Reply, Request, Step};
 use crate::reactor::Home;
@@ -47,10 +47,7 @@ pub(crate) async fn drive(
                             call.next_request();
                             continue;
                         }
-                        Step::Later(error) => {
-                            servers.look_around();
-                            Failure::before_sending(error, Retry::Later)
-                        }
+                        Step::Later(error) => servers.disagreement(error),
                     }
                 }
                 Some(failure) => failure,

@@ -156,6 +156,12 @@ impl Servers {
         }
     }
 
+    /// Makes the failure of a request whose replies do not add up to an answer, since the map may be wrong.
+    pub(super) fn disagreement(self: &Arc<Self>, error: Error) -> Failure {
+        self.look_around();
+        Failure::before_sending(error, Retry::Later)
+    }
+
     /// Learns from replies of `server`; says where to go on if they hold no answer.
     pub(super) fn redirection(
         self: &Arc<Self>,
@@ -252,7 +258,7 @@ impl Servers {
     }
 
     /// Has the scout look who is where, if there is one to find out.
-    pub(super) fn look_around(self: &Arc<Self>) {
+    fn look_around(self: &Arc<Self>) {
         if matches!(self.settings.options.topology, Topology::Single(_)) || self.is_closed() {
             return;
         }

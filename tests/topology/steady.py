@@ -113,7 +113,7 @@ class Steady:
                 ]
                 assert stored == sorted(set(stored)), (name, "doubled or out of order", stored)
                 lost = sorted(set(written).difference(stored))
-                # As long as a write waits for a replica: then the replica had not answered in time.
+                # A quarter of a second: no replica said in time that it had it, and a write waits no longer.
                 waited = [f"{self.took[name][number]:.3f} s" for number in lost]
                 assert losses or not lost, (name, "lost", lost, "after", waited, "of", len(written))
                 assert stored[-1:] == written[-1:]
