@@ -91,6 +91,8 @@ impl MemoryInfo {
 impl From<Info> for MemoryInfo {
     fn from(info: Info) -> Self {
         let Info { messages, revision, ttl, bytes, layout } = info;
+        // As a `timedelta` tells it: a copy that went through one is to be equal.
+        let ttl = ttl.map(|ttl| ttl - Duration::from_nanos((ttl.subsec_nanos() % 1000).into()));
         Self { messages, revision, ttl, bytes, layout: layout.to_owned() }
     }
 }

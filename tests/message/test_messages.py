@@ -194,8 +194,13 @@ def test_adding_makes_a_longer_conversation(of: Of) -> None:
     assert isinstance(longer, Messages)
     assert longer.to_dicts() == [*talk(1), user("more"), *talk(1), user("end")]
     assert messages.to_dicts() == talk(1)
+    in_front = [user("before")] + messages  # noqa: RUF005 -- it is the addition that is tested
+    assert isinstance(in_front, Messages)
+    assert in_front.to_dicts() == [user("before"), *talk(1)]
     with pytest.raises((TypeError, InvalidArgumentError)):
         messages + 7  # type: ignore[operator]
+    with pytest.raises(TypeError):
+        7 + messages  # type: ignore[operator]
     with pytest.raises(InvalidMessageError):
         messages + [object()]  # noqa: RUF005 -- it is the addition that is tested
 

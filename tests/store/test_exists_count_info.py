@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 from datetime import timedelta
 from typing import Any
 
@@ -49,6 +51,18 @@ def test_info_says_what_is_there(backend: Any) -> None:
     assert info.revision == 2
     assert info.layout == "log"
     assert timedelta(days=6, hours=23) < info.ttl <= timedelta(days=7)
+
+
+def test_what_verbs_answer_can_be_copied_and_pickled(backend: Any) -> None:
+    written = backend.append("m", RICH)
+    for answer in (written, backend.info("m")):
+        assert copy.copy(answer) == answer
+        assert copy.deepcopy(answer) == answer
+        for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
+            again = pickle.loads(pickle.dumps(answer, protocol))
+            assert again == answer
+            assert hash(again) == hash(answer)
+            assert repr(again) == repr(answer)
 
 
 def test_info_counts_the_bytes_of_the_messages(backend: Any) -> None:

@@ -209,6 +209,7 @@ def test_old_versions_of_tls_are_not_spoken(connect: Connect, tls: Certificates)
         refused(connect(f"rediss://{address}", tls=trusted))
     with openssl_server(tls, maximum_version=least) as address:
         connect(f"rediss://{address}", tls=trusted).ping()
+        connect(f"rediss://{address}", tls=insecure()).ping()
 
 
 @pytest.mark.parametrize("content", [None, "", "no certificate", "-----BEGIN CERTIFICATE-----\n"])
