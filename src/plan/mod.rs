@@ -7,6 +7,8 @@
 mod reply;
 mod strings;
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 pub(crate) use self::reply::Replies;
@@ -16,6 +18,8 @@ pub use self::strings::Strings;
 use crate::error::{Error, Result};
 use crate::script::{Form, Script};
 use crate::store::Answer;
+
+const WAIT: &[u8] = b"WAIT";
 
 /// One command of a request.
 #[derive(Debug, Clone)]
@@ -70,6 +74,17 @@ impl Command {
         let mut size = 16;
         self.for_each_part(Form::Digest, |part| size += part.len() + 16);
         size
+    }
+
+    /// Makes the command that waits for so many replicas to have what its connection has written.
+    pub(crate) fn wait(replicas: u32, time: Duration) -> Self {
+        let numbers = [u128::from(replicas), time.as_millis().max(1)];
+        let numbers = numbers.map(|number| Bytes::from(number.to_string()));
+        Self::plain([Bytes::from_static(WAIT)].into_iter().chain(numbers))
+    }
+
+    fn is_wait(&self) -> bool {
+        matches!(self, Self::Plain(parts) if parts.first().is_some_and(|name| name == WAIT))
     }
 
     fn is_script(&self) -> bool {
@@ -152,10 +167,9 @@ impl Request {
         Self { route, ..self }
     }
 
-    /// Puts the answers to scripts that were sent again, as text, in the place of those that said
-    /// that the server did not know them.
-    pub fn fill_in(replies: &mut [Reply], unknown: &[usize], answers: Vec<Reply>) {
-        for (&at, answer) in unknown.iter().zip(answers) {
+    /// Puts the answers to what was [sent again](Self::unknown_scripts) in the place of the first ones.
+    pub fn fill_in(replies: &mut [Reply], again: &[usize], answers: Vec<Reply>) {
+        for (&at, answer) in again.iter().zip(answers) {
             if let Some(reply) = replies.get_mut(at) {
                 *reply = answer;
             }
@@ -202,14 +216,20 @@ impl Request {
         asked.filter(|(command, _)| !is_asking(command)).map(|(_, reply)| reply).collect()
     }
 
-    /// Returns the positions of scripts that the server did not know: they are to be sent again as
-    /// [`Form::Source`].
+    /// Returns the positions of what is to be sent again, scripts as [`Form::Source`]: those that the
+    /// server did not know, and with them a `WAIT` at the end, whose answer was about what had been
+    /// written before them.
     pub fn unknown_scripts(&self, replies: &[Reply]) -> Vec<usize> {
-        let unknown = |(command, reply): (&Command, &Reply)| {
+        let is_unknown = |(command, reply): (&Command, &Reply)| {
             command.is_script() && matches!(reply, Reply::Error(error) if error.code == "NOSCRIPT")
         };
         let pairs = self.commands.iter().zip(replies).enumerate();
-        pairs.filter(|(_, pair)| unknown(*pair)).map(|(at, _)| at).collect()
+        let unknown = pairs.filter(|(_, pair)| is_unknown(*pair)).map(|(at, _)| at);
+        let mut again: Vec<usize> = unknown.collect();
+        if !again.is_empty() && self.commands.last().is_some_and(Command::is_wait) {
+            again.push(self.commands.len() - 1);
+        }
+        again
     }
 }
 
@@ -318,6 +338,21 @@ mod tests {
         };
         assert_eq!(forms(Form::Source), [Form::Source, Form::Source, Form::Digest]);
         assert_eq!(forms(Form::Digest), [Form::Digest; 3]);
+    }
+
+    #[test]
+    fn replicas_are_waited_for_after_what_was_written_last() {
+        let script = Command::Script { script: &crate::script::POP, key: "k".into(), args: vec![] };
+        let (push, wait) = (Command::plain(["RPUSHX".into()]), Command::wait(1, Duration::ZERO));
+        let unknown = || Reply::Error(ServerError::parse("NOSCRIPT No matching script"));
+        let again = |commands: &[&Command], replies: &[Reply]| {
+            Request::write(commands.iter().copied().cloned()).unknown_scripts(replies)
+        };
+        let one = || Reply::Integer(1);
+        assert_eq!(again(&[&push, &script, &wait], &[one(), unknown(), one()]), [1, 2]);
+        assert_eq!(again(&[&script, &wait], &[unknown(), one()]), [0, 1]);
+        assert_eq!(again(&[&push, &script], &[one(), unknown()]), [1]);
+        assert!(again(&[&script, &wait], &[one(), one()]).is_empty());
     }
 
     #[test]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
 from redember.errors import NotEnoughReplicasError
 from tests.polling import eventually
@@ -40,6 +41,12 @@ def replicates(primary: Node) -> bool:
     with primary.client() as outsider:
         outsider.set("ready", 1)
         return outsider.wait(1, 500) == 1
+
+
+def has_acknowledged_all(outsider: redis.Redis) -> bool:
+    """Return whether the only replica has said that it has everything."""
+    info: Any = outsider.info("replication")
+    return bool(info["slave0"]["offset"] == info["master_repl_offset"])
 
 
 def test_a_write_is_on_the_replica_when_its_call_returns(
@@ -101,6 +108,27 @@ def test_a_write_that_is_sent_again_is_waited_for_like_the_first(
         proxy.lose_reply(b"EVAL")
         assert backend.append("m", [{"n": 3}]).replayed
         assert replica.ask("LLEN", f"{connect.prefix}m") == 4
+
+
+@pytest.mark.parametrize("layout", ["log", "document"])
+@pytest.mark.parametrize("length", [1, 20_000], ids=["short", "long"])
+@pytest.mark.parametrize("verb", ["append", "save", "pop", "delete"])
+def test_a_write_with_a_script_that_the_server_does_not_know_is_waited_for(
+    connect: Connect, pair: tuple[Node, Node], layout: str, verb: str, length: int
+) -> None:
+    """As the first of its kind after a restart or a failover, when it matters most."""
+    primary, replica = pair
+    backend = connect(f"redis://{primary.address}", durability="replicated", layout=layout)
+    backend.save("m", [*_said("x" * length), *_said("y" * length)])
+    with primary.client() as outsider:
+        outsider.script_flush()
+        # Asked now, the replica has everything. It says so of its own accord once a second.
+        eventually(lambda: has_acknowledged_all(outsider), within=15)
+    replica.freeze()
+    args = (_said("z" * length),) if verb in {"append", "save"} else ()
+    with pytest.raises(NotEnoughReplicasError, match="0 of 1") as caught:
+        getattr(backend, verb)("m", *args)
+    assert caught.value.applied == "yes"
 
 
 def _said(text: str) -> list[dict[str, str]]:
