@@ -73,6 +73,10 @@ impl<S> LoopSocket<S> {
     pub(super) fn new(socket: S, readiness: Arc<Readiness>) -> Self {
         Self { socket, readiness, in_a_row: 0 }
     }
+
+    pub(crate) fn socket(&self) -> &S {
+        &self.socket
+    }
 }
 
 impl<S: Read + Unpin> AsyncRead for LoopSocket<S> {

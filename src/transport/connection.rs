@@ -79,13 +79,13 @@ impl Connection {
         let mut replies = Vec::with_capacity(request.commands.len());
         self.send(address, request, form, bounds)?;
         self.receive(address, request.commands.len(), bounds, &mut replies)?;
-        let unknown = request.unknown_scripts(&replies);
-        if !unknown.is_empty() {
-            let scripts = unknown.iter().filter_map(|&at| request.commands.get(at));
-            let mut answers = Vec::with_capacity(unknown.len());
-            self.write(address, scripts, Form::Source)?;
-            self.receive(address, unknown.len(), bounds, &mut answers)?;
-            Request::fill_in(&mut replies, &unknown, answers);
+        let again = request.unknown_scripts(&replies);
+        if !again.is_empty() {
+            let commands = again.iter().filter_map(|&at| request.commands.get(at));
+            let mut answers = Vec::with_capacity(again.len());
+            self.write(address, commands, Form::Source)?;
+            self.receive(address, again.len(), bounds, &mut answers)?;
+            Request::fill_in(&mut replies, &again, answers);
         }
         Ok(replies)
     }
@@ -154,6 +154,7 @@ impl Connection {
     }
 
     fn lost(&self, address: &Address, error: &io::Error) -> Failure {
+        self.stream.get_ref().abandon();
         // A connection from the pool may have been closed by the server while it lay idle.
         let retry = if self.proven { Retry::AtOnce } else { Retry::Later };
         failure(address, "lost the connection to", error, true, retry)

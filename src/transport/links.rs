@@ -152,6 +152,7 @@ impl Links {
         // A new connection has just shown that the server is there: now its silence may mean work.
         let bounds = Bounds { patience: manner.patience(bounds.patience), ..bounds };
         let failed = |error: &io::Error, sent, retry| {
+            pulse.abandon();
             slot.drop_link(&link);
             Err(failure(&self.address, "lost the connection to", error, sent, retry))
         };
@@ -244,12 +245,12 @@ async fn exchange(
     form: Form,
 ) -> Result<Vec<Reply>, Broken> {
     let mut replies = send(connection, request.commands.iter(), form).await?;
-    let unknown = request.unknown_scripts(&replies);
-    if !unknown.is_empty() {
-        let scripts = unknown.iter().filter_map(|&at| request.commands.get(at));
-        let answers = send(connection, scripts, Form::Source).await;
+    let again = request.unknown_scripts(&replies);
+    if !again.is_empty() {
+        let commands = again.iter().filter_map(|&at| request.commands.get(at));
+        let answers = send(connection, commands, Form::Source).await;
         let answers = answers.map_err(|broken| Broken { sent: true, ..broken })?;
-        Request::fill_in(&mut replies, &unknown, answers);
+        Request::fill_in(&mut replies, &again, answers);
     }
     Ok(replies)
 }

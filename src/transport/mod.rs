@@ -32,6 +32,7 @@ mod source;
 mod stream;
 mod tls;
 mod visit;
+mod wire;
 
 use std::time::Duration;
 

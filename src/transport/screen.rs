@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -16,17 +16,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::resp::{MAX_BYTES, MAX_DEPTH, MAX_LINE, malformed, too_large};
 use super::tls;
+use super::wire::Wire;
 
 /// Items that a server may announce in one reply; redis-rs reserves about 60 bytes for each at once.
 const MAX_ITEMS: u64 = 1 << 20;
 
 /// Pushes that may come between two replies: nobody has subscribed to anything.
 const MAX_PUSHES: u32 = 1000;
-
-/// A stream of bytes in both directions.
-pub(super) trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
 
 /// When something last moved on a connection, and what ended it.
 #[derive(Debug)]
@@ -35,6 +31,7 @@ pub(super) struct Pulse {
     /// Milliseconds from the beginning to the last byte.
     last: AtomicU64,
     trouble: OnceLock<io::Error>,
+    abandoned: AtomicBool,
 }
 
 impl Pulse {
@@ -47,6 +44,11 @@ impl Pulse {
     /// Returns what ended the connection, if it was not us.
     pub(super) fn trouble(&self) -> Option<&io::Error> {
         self.trouble.get()
+    }
+
+    /// Has what was not delivered yet thrown away when the connection is closed.
+    pub(super) fn abandon(&self) {
+        self.abandoned.store(true, Ordering::Relaxed);
     }
 
     fn beat(&self) {
@@ -75,7 +77,8 @@ pub(super) struct Screen {
 impl Screen {
     pub(super) fn new(wire: Box<dyn Wire>) -> (Self, Arc<Pulse>) {
         let began = Instant::now();
-        let pulse = Arc::new(Pulse { began, last: AtomicU64::new(0), trouble: OnceLock::new() });
+        let (last, trouble, abandoned) = Default::default();
+        let pulse = Arc::new(Pulse { began, last, trouble, abandoned });
         (Self { wire, replies: Replies::default(), pulse: pulse.clone() }, pulse)
     }
 
@@ -98,6 +101,14 @@ impl Screen {
     fn sent(&self, result: io::Result<usize>) -> io::Result<usize> {
         self.pulse.beat();
         result.map_err(|error| self.pulse.keep(error))
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        if self.pulse.abandoned.load(Ordering::Relaxed) {
+            self.wire.abandon();
+        }
     }
 }
 

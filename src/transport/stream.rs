@@ -21,25 +21,35 @@ use crate::options::Endpoint;
 /// A signal ends a system call at once, but one that comes just before it does not.
 pub(super) const SLICE: Duration = Duration::from_millis(100);
 
-/// A connected socket. Every read and write ends within the bounds that were set last.
+/// A connection. Every read and write ends within the bounds that were set last.
 #[derive(Debug)]
-pub(super) struct Stream {
-    socket: Kind,
+pub(super) enum Stream {
+    Tcp(Bounded<TcpStream>),
+    Unix(Bounded<UnixStream>),
+    Tls(Box<StreamOwned<ClientConnection, Bounded<TcpStream>>>),
+}
+
+/// A socket that keeps the bounds in each of its system calls: TLS makes many of them in one read or write,
+/// and goes on as long as a byte comes now and then.
+#[derive(Debug)]
+pub(super) struct Bounded<S> {
+    socket: S,
     bounds: Bounds,
     /// System calls before the clock is asked again.
     unasked: u8,
+    /// How it came to an end. TLS keeps what a write says to itself, and tries again.
+    ending: Option<Ending>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Ending {
+    TimedOut,
+    Interrupted,
 }
 
 /// So many system calls come after new bounds were set before the clock is asked: a request and its
 /// reply, as a rule. One that blocks asks anyway.
 const UNASKED: u8 = 2;
-
-#[derive(Debug)]
-enum Kind {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
-}
 
 /// The error by which a read or write says that the caller wants out.
 #[derive(Debug)]
@@ -60,68 +70,43 @@ impl Interrupted {
     }
 }
 
-impl Stream {
-    /// Connects to a server, trying each of a name's addresses in turn.
-    pub(super) fn connect(address: &Address, bounds: Bounds) -> io::Result<Self> {
-        let socket = match &address.endpoint {
-            Endpoint::Unix(path) => {
-                let socket = connect_unix(path, bounds)?;
-                socket.set_read_timeout(Some(SLICE))?;
-                socket.set_write_timeout(Some(SLICE))?;
-                Kind::Unix(socket)
-            }
-            Endpoint::Tcp { host, port } => {
-                let mut failure = io::Error::other("the name has no address");
-                let mut connected = None;
-                for address in resolve(host, *port, bounds)? {
-                    match connect_tcp(address, bounds) {
-                        Ok(socket) => {
-                            connected = Some(socket);
-                            break;
-                        }
-                        Err(error) if Interrupted::is(&error) => return Err(error),
-                        Err(error) => failure = error,
-                    }
-                }
-                Kind::Tcp(connected.ok_or(failure)?)
-            }
-        };
-        Ok(Self { socket, bounds, unasked: UNASKED })
+impl From<Ending> for io::Error {
+    fn from(ending: Ending) -> Self {
+        match ending {
+            Ending::TimedOut => io::ErrorKind::TimedOut.into(),
+            Ending::Interrupted => Self::other(Interrupted),
+        }
+    }
+}
+
+impl<S> Bounded<S> {
+    fn new(socket: S, bounds: Bounds) -> Self {
+        Self { socket, bounds, unasked: UNASKED, ending: None }
     }
 
-    /// Makes a TLS connection of it and shakes hands.
-    pub(super) fn secure(self, tls: ClientConnection) -> io::Result<Self> {
-        let Self { socket: Kind::Tcp(socket), bounds, .. } = self else { return Ok(self) };
-        let socket = Kind::Tls(Box::new(StreamOwned::new(tls, socket)));
-        let mut stream = Self { socket, bounds, unasked: 0 };
-        stream.persist(|socket| match socket {
-            Kind::Tls(tls) => tls.conn.complete_io(&mut tls.sock).map(|(_, written)| written),
-            Kind::Tcp(_) | Kind::Unix(_) => Ok(0),
-        })?;
-        Ok(stream)
-    }
-
-    /// Sets the bounds of the reads and writes that follow.
-    pub(super) fn set_bounds(&mut self, bounds: Bounds) {
+    fn set_bounds(&mut self, bounds: Bounds) {
         self.bounds = bounds;
         self.unasked = UNASKED;
+        self.ending = None;
     }
 
     /// Repeats a system call over signals and slices, until it is done, the deadline has passed,
     /// or nothing has moved for longer than patience lasts.
-    fn persist(
-        &mut self,
-        mut call: impl FnMut(&mut Kind) -> io::Result<usize>,
-    ) -> io::Result<usize> {
+    fn persist(&mut self, mut call: impl FnMut(&mut S) -> io::Result<usize>) -> io::Result<usize> {
         let Bounds { deadline, patience, interrupt, .. } = self.bounds;
         let mut waiting_since = None;
         // Asked before each call, too: a server that sends a byte now and then never blocks us.
         match self.unasked.checked_sub(1) {
             Some(left) => self.unasked = left,
-            None if Instant::now() >= deadline => return Err(io::ErrorKind::TimedOut.into()),
+            None if Instant::now() >= deadline => {
+                self.ending.get_or_insert(Ending::TimedOut);
+            }
             None => {}
         }
         loop {
+            if let Some(ending) = self.ending {
+                return Err(ending.into());
+            }
             let error = match call(&mut self.socket) {
                 Err(error) => error,
                 done => return done,
@@ -132,65 +117,139 @@ impl Stream {
                     let now = Instant::now();
                     let since = *waiting_since.get_or_insert(now);
                     if now >= deadline || now.duration_since(since) + SLICE >= patience {
-                        return Err(io::ErrorKind::TimedOut.into());
+                        self.ending = Some(Ending::TimedOut);
+                        continue;
                     }
                 }
                 _ => return Err(error),
             }
             if interrupt() {
-                return Err(io::Error::other(Interrupted));
+                self.ending = Some(Ending::Interrupted);
             }
+        }
+    }
+}
+
+impl<S: Read> Read for Bounded<S> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.persist(|socket| socket.read(buffer))
+    }
+}
+
+impl<S: Write> Write for Bounded<S> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        self.persist(|socket| socket.write(buffer))
+    }
+
+    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.persist(|socket| socket.write_vectored(pieces))
+    }
+
+    /// Does nothing: sockets hold nothing back.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Stream {
+    /// Connects to a server, trying each of a name's addresses in turn.
+    pub(super) fn connect(address: &Address, bounds: Bounds) -> io::Result<Self> {
+        let (host, port) = match &address.endpoint {
+            Endpoint::Unix(path) => {
+                let socket = connect_unix(path, bounds)?;
+                socket.set_read_timeout(Some(SLICE))?;
+                socket.set_write_timeout(Some(SLICE))?;
+                return Ok(Self::Unix(Bounded::new(socket, bounds)));
+            }
+            Endpoint::Tcp { host, port } => (host, *port),
+        };
+        let mut failure = io::Error::other("the name has no address");
+        for address in resolve(host, port, bounds)? {
+            match connect_tcp(address, bounds) {
+                Ok(socket) => return Ok(Self::Tcp(Bounded::new(socket, bounds))),
+                Err(error) if Interrupted::is(&error) => return Err(error),
+                Err(error) => failure = error,
+            }
+        }
+        Err(failure)
+    }
+
+    /// Makes a TLS connection of it and shakes hands.
+    pub(super) fn secure(self, tls: ClientConnection) -> io::Result<Self> {
+        let Self::Tcp(mut socket) = self else { return Ok(self) };
+        socket.unasked = 0;
+        let mut tls = StreamOwned::new(tls, socket);
+        while tls.conn.is_handshaking() {
+            if tls.conn.complete_io(&mut tls.sock)? == (0, 0) {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        Ok(Self::Tls(Box::new(tls)))
+    }
+
+    /// Sets the bounds of the reads and writes that follow.
+    pub(super) fn set_bounds(&mut self, bounds: Bounds) {
+        match self {
+            Self::Tcp(socket) => socket.set_bounds(bounds),
+            Self::Unix(socket) => socket.set_bounds(bounds),
+            Self::Tls(tls) => tls.sock.set_bounds(bounds),
+        }
+    }
+
+    /// Has what was not delivered yet thrown away when it is closed: a write that its caller gave up on must
+    /// not arrive when everything else has gone on.
+    pub(super) fn abandon(&self) {
+        match self {
+            Self::Tcp(socket) => abandon(&SockRef::from(&socket.socket)),
+            Self::Tls(tls) => abandon(&SockRef::from(&tls.sock.socket)),
+            Self::Unix(_) => {} // what was sent has arrived
         }
     }
 }
 
 impl AsFd for Stream {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        match &self.socket {
-            Kind::Tcp(socket) => socket.as_fd(),
-            Kind::Unix(socket) => socket.as_fd(),
-            Kind::Tls(tls) => tls.sock.as_fd(),
+        match self {
+            Self::Tcp(socket) => socket.socket.as_fd(),
+            Self::Unix(socket) => socket.socket.as_fd(),
+            Self::Tls(tls) => tls.sock.socket.as_fd(),
         }
     }
 }
 
 impl Read for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.persist(|socket| match socket {
-            Kind::Tcp(socket) => socket.read(buffer),
-            Kind::Unix(socket) => socket.read(buffer),
-            Kind::Tls(tls) => tls.read(buffer),
-        })
+        match self {
+            Self::Tcp(socket) => socket.read(buffer),
+            Self::Unix(socket) => socket.read(buffer),
+            Self::Tls(tls) => tls.read(buffer),
+        }
     }
 }
 
 impl Write for Stream {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        self.persist(|socket| match socket {
-            Kind::Tcp(socket) => socket.write(buffer),
-            Kind::Unix(socket) => socket.write(buffer),
-            Kind::Tls(tls) => tls.write(buffer),
-        })
+        match self {
+            Self::Tcp(socket) => socket.write(buffer),
+            Self::Unix(socket) => socket.write(buffer),
+            Self::Tls(tls) => tls.write(buffer),
+        }
     }
 
     fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.persist(|socket| match socket {
-            Kind::Tcp(socket) => socket.write_vectored(pieces),
-            Kind::Unix(socket) => socket.write_vectored(pieces),
-            Kind::Tls(tls) => tls.write_vectored(pieces),
-        })
+        match self {
+            Self::Tcp(socket) => socket.write_vectored(pieces),
+            Self::Unix(socket) => socket.write_vectored(pieces),
+            Self::Tls(tls) => tls.write_vectored(pieces),
+        }
     }
 
-    /// Sends what TLS still holds; the sockets themselves hold nothing back.
+    /// Sends what TLS still holds.
     fn flush(&mut self) -> io::Result<()> {
-        if !matches!(self.socket, Kind::Tls(_)) {
-            return Ok(());
+        match self {
+            Self::Tcp(_) | Self::Unix(_) => Ok(()),
+            Self::Tls(tls) => tls.flush(),
         }
-        let flush = |socket: &mut Kind| match socket {
-            Kind::Tls(tls) => tls.flush().map(|()| 0),
-            Kind::Tcp(_) | Kind::Unix(_) => Ok(0),
-        };
-        self.persist(flush).map(drop)
     }
 }
 
@@ -259,6 +318,11 @@ pub(super) fn tune(socket: &SockRef<'_>) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     socket.set_tcp_user_timeout(Some(probe * 2))?;
     Ok(())
+}
+
+/// Has a socket reset its connection when it is closed, whatever it still holds.
+pub(super) fn abandon(socket: &SockRef<'_>) {
+    let _ = socket.set_linger(Some(Duration::ZERO)); // one that cannot be told so is over
 }
 
 /// Waits for `pause`, or until the caller wants out.

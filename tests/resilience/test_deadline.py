@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,7 @@ from redember.errors import (
     OutcomeUnknownTimeoutError,
     UnavailableTimeoutError,
 )
+from tests.listener import Listener
 from tests.proxy import Fault, Proxy
 from tests.resilience.conftest import Calls
 from tests.servers import BlackHole, RealServer, free_port
@@ -20,6 +22,27 @@ from tests.talk import talk
 
 TIMEOUT = 0.25
 GRACE = 0.25
+
+
+class Deaf(Listener):
+    """Lets one client log in, and reads nothing of what it then says until `listen`."""
+
+    def __init__(self) -> None:
+        self._first: socket.socket | None = None
+        super().__init__()
+
+    def serve(self, connection: socket.socket) -> None:
+        if self._first is None:
+            self._first = connection
+            connection.recv(1 << 16)
+            connection.sendall(b"+PONG\r\n")
+
+    def listen(self) -> None:
+        """Take all that comes."""
+        assert self._first is not None
+        while self._first.recv(1 << 16):
+            pass
+
 
 READS: dict[str, Callable[[Any], Any]] = {
     "load": lambda backend: backend.load("m"),
@@ -171,7 +194,6 @@ def test_an_append_that_was_never_applied_can_be_settled(
 
 def test_a_server_that_drips_bytes_is_cut_off_by_the_deadline(connect: Calls) -> None:
     """The deadline is for the whole reply, not for each byte of it."""
-    import socket
     import threading
 
     stop = threading.Event()
@@ -220,3 +242,13 @@ def test_what_takes_the_server_longer_than_the_first_patience_is_done(
         proxy.inject(Fault("delay", to=load, on="reply", every=1, seconds=1.5))
         assert backend.load("m") == [{"n": 1}]
         assert sum(load in request for request in proxy.requests) == 2
+
+
+def test_what_was_given_up_is_not_delivered_later(connect: Calls) -> None:
+    """The system would go on sending what it holds, long after the caller has done something else."""
+    with Deaf() as deaf:
+        backend = connect(deaf.address, timeout=1)
+        with pytest.raises(OutcomeUnknownTimeoutError):
+            backend.save("m", [{"role": "user", "content": "x" * (8 << 20)}])
+        with pytest.raises(ConnectionResetError):
+            deaf.listen()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import socket
+import ssl
 import time
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ from redis.crc import key_slot
 
 from redember import TlsOptions
 from redember.errors import BackendError, DeadlineExceededError, TlsError
+from tests.listener import Listener
 from tests.subprocesses import run
 from tests.talk import text_of_size
 from tests.topologies import Certificates, Cluster, Sentinels, TlsServer
@@ -61,6 +65,65 @@ def test_a_reply_that_stops_half_way_costs_no_more_than_the_deadline(
         assert time.monotonic() - began < 2
         relay.allowance = None
         assert backend.count("m") == 60
+
+
+class Dripping(Listener):
+    """Speaks TLS, as far as it comes: a byte now and then, as long as somebody listens."""
+
+    def __init__(self, tls: Certificates, *, shakes_hands: bool) -> None:
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(tls.server.cert, tls.server.key)
+        self._shakes_hands = shakes_hands
+        super().__init__()
+
+    def serve(self, connection: socket.socket) -> None:
+        self.spawn(self._drip, connection)
+
+    def _drip(self, connection: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            out, first = connection, b"\x16\x03\x03\x40\x00"  # a record of 16 KiB
+            if self._shakes_hands:
+                out = self._context.wrap_socket(connection, server_side=True)
+                self.hold(out)  # which is the connection's descriptor now
+                first = b"$100000\r\n"
+                out.recv(1 << 16)
+                out.sendall(b"+PONG\r\n")
+                out.recv(1 << 16)
+            out.sendall(first)
+            while True:
+                time.sleep(0.03)
+                out.sendall(b"\x02")
+
+
+@pytest.mark.parametrize("shakes_hands", [False, True])
+def test_a_byte_now_and_then_costs_no_more_than_the_deadline(
+    connect: Connect, tls: Certificates, shakes_hands: bool
+) -> None:
+    with Dripping(tls, shakes_hands=shakes_hands) as server:
+        backend = connect(f"rediss://{server.address}", tls=TlsOptions(ca_file=tls.ca), timeout=0.8)
+        began = time.monotonic()
+        with pytest.raises(DeadlineExceededError):
+            backend.load("m")
+        assert time.monotonic() - began < 0.8 + 0.25
+
+
+def test_ctrl_c_ends_a_handshake_that_drips(tls: Certificates) -> None:
+    with Dripping(tls, shakes_hands=False) as server:
+        run(
+            """
+            import os, signal, sys, threading, time
+            from redember import RedisBackend
+            backend = RedisBackend(f"rediss://{sys.argv[1]}").with_timeout(20)
+            began = time.monotonic()
+            threading.Timer(0.4, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+            try:
+                backend.load("m")
+                raise SystemExit("not interrupted")
+            except KeyboardInterrupt:
+                assert time.monotonic() - began < 1
+            """,
+            server.address,
+        )
 
 
 def test_a_link_that_breaks_is_made_again(
