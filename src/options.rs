@@ -23,6 +23,12 @@ impl Endpoint {
     pub fn tcp(host: impl Into<String>, port: u16) -> Self {
         Self::Tcp { host: host.into(), port }
     }
+
+    /// Makes the endpoint that a server has named; `None` for what is no name: it would end up in errors.
+    pub(crate) fn told(host: &str, port: u16) -> Option<Self> {
+        let is_name = !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_graphic());
+        is_name.then(|| Self::tcp(host, port))
+    }
 }
 
 impl fmt::Display for Endpoint {

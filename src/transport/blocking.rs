@@ -177,8 +177,8 @@ fn exchange(
     call: &mut Call,
     bounds: Bounds,
 ) -> Result<Vec<Reply>, Failure> {
-    let bounds = Bounds { patience: server.patience(), ..bounds };
     let durable = Durable::new(Cow::Borrowed(request), server, bounds.deadline);
+    let bounds = Bounds { patience: durable.patience(server.patience()), ..bounds };
     let replies = exchange_on(durable.request(), server, call.manner(), bounds);
     servers.note(server, &replies);
     let mut replies = replies?;

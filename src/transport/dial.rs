@@ -1,13 +1,14 @@
 //! Makes connections on tokio: socket, TLS, greeting. What `connection` does for blocking calls.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use mio::event::Source;
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpStream, UnixStream, lookup_host};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 
@@ -16,9 +17,11 @@ use super::connection::{check_greeting, failure, greeting};
 use super::multiplexed::patiently;
 use super::pack::pack;
 use super::probe::Probe;
+use super::resolve::resolve_async;
 use super::resp::read_reply;
-use super::screen::{Pulse, Screen, Wire};
+use super::screen::{Pulse, Screen};
 use super::stream::tune;
+use super::wire::Wire;
 use crate::call::{Failure, Retry};
 use crate::options::Endpoint;
 use crate::plan::Reply;
@@ -50,7 +53,8 @@ pub(super) async fn dial(
             }
         }
         Endpoint::Tcp { host, port } => {
-            let socket = connect(host, *port, bounds).await.map_err(|error| lost(&error))?;
+            let addresses = resolve_async(host, *port).await.map_err(|error| lost(&error))?;
+            let socket = connect(&addresses, bounds).await.map_err(|error| lost(&error))?;
             match home {
                 None => secure(address, socket, bounds).await?,
                 Some(home) => {
@@ -115,11 +119,16 @@ fn adopt<S: Source>(home: &Weak<Reactor>, socket: S) -> io::Result<LoopSocket<S>
     home.upgrade().ok_or_else(ended)?.adopt(socket)
 }
 
-/// Connects to a name, trying each of its addresses in turn.
-async fn connect(host: &str, port: u16, bounds: Bounds) -> io::Result<TcpStream> {
+/// Connects to one of these addresses, trying each in turn. Those that are left share the time that is left:
+/// the first may be one from which nothing comes.
+async fn connect(addresses: &[SocketAddr], bounds: Bounds) -> io::Result<TcpStream> {
     let mut failure = io::Error::other("the name has no address");
-    for address in lookup_host((host, port)).await? {
-        match patiently(TcpStream::connect(address), bounds, Instant::now).await {
+    let count = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
+    for (address, left) in addresses.iter().zip((1..=count).rev()) {
+        let now = Instant::now();
+        let time = bounds.deadline.saturating_duration_since(now) / left;
+        let bounds = Bounds { deadline: now + time, patience: time, ..bounds };
+        match patiently(TcpStream::connect(address), bounds, || now).await {
             Some(Ok(socket)) => {
                 tune(&SockRef::from(&socket))?;
                 return Ok(socket);
@@ -156,12 +165,59 @@ async fn explain(address: &Address, failure: Failure) -> Failure {
         return failure;
     };
     let asked = async {
-        let mut socket = TcpStream::connect((host.as_str(), *port)).await?;
+        let addresses = resolve_async(host, *port).await?;
+        let mut socket = TcpStream::connect(addresses.as_slice()).await?;
         socket.write_all(&probe.hello).await?;
         socket.read_u8().await
     };
     match timeout(SHORT_PATIENCE, asked).await {
         Ok(Ok(first)) => probe.verdict(address, first).unwrap_or(failure),
         _ => failure,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::time::Duration;
+
+    use socket2::{Domain, Socket, Type};
+    use tokio::runtime::Builder;
+
+    use super::*;
+
+    /// An address that takes no more connections, and says nothing; and what makes it so.
+    fn silent() -> (SocketAddr, Vec<Socket>) {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0)).into();
+        let socket = || Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        let listener = socket();
+        listener.bind(&any).unwrap();
+        listener.listen(0).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut held = vec![listener];
+        for _ in 0..3 {
+            let waiting = socket();
+            waiting.set_nonblocking(true).unwrap();
+            let _ = waiting.connect(&address); // it is under way
+            held.push(waiting);
+        }
+        (address.as_socket().unwrap(), held)
+    }
+
+    #[test]
+    fn an_address_from_which_nothing_comes_leaves_time_for_the_next() {
+        let (dead, _held) = silent();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let alive = listener.local_addr().unwrap();
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let (began, time) = (Instant::now(), Duration::from_millis(400));
+        let bounds = Bounds { began, deadline: began + time, patience: time, interrupt: || false };
+        #[expect(clippy::disallowed_methods, reason = "a test has no bridge")]
+        let connected = runtime.block_on(connect(&[dead, alive], bounds));
+        assert_eq!(connected.unwrap().peer_addr().unwrap(), alive);
+        assert!(began.elapsed() >= time / 3);
+        #[expect(clippy::disallowed_methods, reason = "a test has no bridge")]
+        let timed_out = runtime.block_on(connect(&[dead, dead], bounds)).unwrap_err();
+        assert_eq!(timed_out.kind(), io::ErrorKind::TimedOut);
     }
 }

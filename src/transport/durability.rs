@@ -6,8 +6,6 @@
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-
 use super::confirming::Confirmed;
 use super::server::Server;
 use crate::error::{Error, ErrorKind, Result};
@@ -15,8 +13,7 @@ use crate::options::Durability;
 use crate::plan::{Command, Reply, Request};
 use crate::refusal::refused;
 
-/// The longest that a server waits for replicas that must have a write: less than what counts as
-/// its silence.
+/// The longest that a server waits for replicas that must have a write.
 const LONGEST_WAIT: Duration = Duration::from_millis(500);
 /// The longest that it waits for a replica that should: longer than a busy machine's hiccup, since
 /// what a hiccup lets through is lost if the primary dies in it.
@@ -25,12 +22,15 @@ const SHORT_WAIT: Duration = Duration::from_millis(250);
 /// A request, and `WAIT` after it if it writes and replicas are to have what it wrote.
 ///
 /// `WAIT` covers everything the server had written when it came, so a write that turns out to have
-/// been applied by an earlier attempt is waited for as well.
+/// been applied by an earlier attempt is waited for as well. It is sent again with a script that the server
+/// did not know: what it was told before was about earlier writes.
 #[derive(Debug)]
 pub(super) struct Durable<'a> {
     request: Cow<'a, Request>,
     /// What was asked for, if anything was.
     asked: Option<Durability>,
+    /// For how long the server may wait for replicas.
+    wait: Duration,
 }
 
 impl<'a> Durable<'a> {
@@ -43,14 +43,15 @@ impl<'a> Durable<'a> {
             Durability::Confirmed | Durability::Ack => (0, Duration::ZERO),
         };
         if replicas == 0 || !request.writes {
-            return Self { request, asked: None };
+            return Self { request, asked: None, wait: Duration::ZERO };
         }
-        request.to_mut().commands.push(Command::plain([
-            Bytes::from_static(b"WAIT"),
-            replicas.to_string().into(),
-            time.as_millis().max(1).to_string().into(),
-        ]));
-        Self { request, asked: Some(durability) }
+        request.to_mut().commands.push(Command::wait(replicas, time));
+        Self { request, asked: Some(durability), wait: time }
+    }
+
+    /// Returns how long to bear a server's silence, which may be its waiting for replicas.
+    pub(super) fn patience(&self, patience: Duration) -> Duration {
+        patience.max(self.wait * 2)
     }
 
     /// Returns whether replicas are asked.

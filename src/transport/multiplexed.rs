@@ -125,8 +125,9 @@ async fn exchange(
     home: &Home,
 ) -> Result<Vec<Reply>, Failure> {
     let (began, deadline) = (call.began(), call.deadline());
-    let bounds = Bounds { began, deadline, patience: server.patience(), interrupt: || false };
     let durable = Durable::new(Cow::Borrowed(request), server, deadline);
+    let patience = durable.patience(server.patience());
+    let bounds = Bounds { began, deadline, patience, interrupt: || false };
     let replies = server.links.exchange(durable.request(), call.manner(), bounds, home).await;
     servers.note(server, &replies);
     let mut replies = replies?;

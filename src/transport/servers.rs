@@ -360,5 +360,5 @@ fn destination(error: &ServerError, server: &Server) -> Option<(u16, Endpoint)> 
         (Endpoint::Tcp { host, .. }, "" | "?") => host,
         (_, host) => host,
     };
-    Some((slot.parse().ok()?, Endpoint::tcp(host, port.parse().ok()?)))
+    Some((slot.parse().ok()?, Endpoint::told(host, port.parse().ok()?)?))
 }

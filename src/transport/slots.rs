@@ -43,7 +43,8 @@ pub(super) fn read_ranges(reply: Reply, host: &str) -> Result<Vec<Range>> {
         }
         // `?`: the node does not know its own name yet.
         let name = if name.is_empty() || name == "?" { host } else { name };
-        let (owner, has_replicas) = (Endpoint::tcp(name, port), parts.rest().next().is_some());
+        let owner = Endpoint::told(name, port).ok_or_else(malformed)?;
+        let has_replicas = parts.rest().next().is_some();
         ranges.push(Range { first, last, owner, has_replicas });
     }
     Ok(ranges)
@@ -139,7 +140,8 @@ mod tests {
                 Range { first: 101, last: 16383, owner: owner("seed"), has_replicas: false },
             ]
         );
-        for bad in [range(5, 4, Reply::Nil), range(0, 16384, Reply::Nil), Reply::Nil] {
+        let forged = range(0, 100, Reply::Text("a\x1b[31m\r\nb".into()));
+        for bad in [range(5, 4, Reply::Nil), range(0, 16384, Reply::Nil), forged, Reply::Nil] {
             assert!(read_ranges(Reply::Array(vec![bad]), "seed").is_err());
         }
     }

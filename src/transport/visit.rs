@@ -134,7 +134,7 @@ impl Visit<'_> {
             return;
         };
         let durable = Durable::new(Cow::Owned(request), self.server, self.bounds.deadline);
-        let patience = manner.patience(self.bounds.patience);
+        let patience = durable.patience(manner.patience(self.bounds.patience));
         let bounds = Bounds { patience, ..self.bounds };
         let Some(connection) = self.lease.connection() else { return };
         let sent = connection.send(&self.server.address, durable.request(), manner.form, bounds);

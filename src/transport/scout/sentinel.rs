@@ -117,7 +117,7 @@ fn read_view(address: Reply, details: Result<Reply>) -> Result<Option<View>> {
     let text =
         |bytes: &Bytes| std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| malformed());
     let port = text(&port)?.parse().map_err(|_| malformed())?;
-    let primary = Endpoint::tcp(text(&host)?, port);
+    let primary = Endpoint::told(&text(&host)?, port).ok_or_else(malformed)?;
     // A sentinel that says no more than the address is believed as far as it goes.
     let details = details.and_then(Reply::texts).unwrap_or_default();
     let detail = |wanted: &str| {
