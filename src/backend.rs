@@ -12,6 +12,7 @@ use crate::file::FileStore;
 use crate::in_memory::InMemoryStore;
 use crate::keyspace::MemoryId;
 use crate::reactor::Home;
+use crate::seats::Seats;
 use crate::store::{Answer, Ask, Batch, More, RedisStore, Scan, Verb};
 use crate::transport::{LARGE, closed};
 
@@ -20,6 +21,8 @@ use crate::transport::{LARGE, closed};
 pub struct Backend {
     place: Place,
     closed: AtomicBool,
+    /// The threads that calls to files may have.
+    seats: Seats,
 }
 
 /// Where memories are kept.
@@ -36,7 +39,7 @@ pub enum Place {
 impl Backend {
     /// Makes a backend of `place`; does no I/O.
     pub fn new(place: Place) -> Arc<Self> {
-        Arc::new(Self { place, closed: AtomicBool::new(false) })
+        Arc::new(Self { place, closed: AtomicBool::new(false), seats: Seats::default() })
     }
 
     /// Runs a verb, or a batch of verbs, on the calling thread.
@@ -129,10 +132,28 @@ impl Backend {
                 client.run_at(&home, store, verb).await
             }
             (Place::Memory(_), ask) => self.apply(ask, || false),
-            (Place::Files(_), ask) | (Place::Redis(..), ask @ Ask::Many(_)) => {
+            (Place::Redis(client, store), Ask::Many(mut batch)) => {
+                let started = batch.started();
+                let timeout = client.options().timeout;
+                let seat = client.seats().take(batch.operation, started, timeout).await?;
+                let (client, store) = (client.clone(), store.clone());
+                on_a_thread(move || {
+                    let _seat = seat;
+                    batch.spent = started.elapsed();
+                    client.run_all(&store, batch, &mut Vec::new, || false).map(Answer::Many)
+                })
+                .await
+            }
+            (Place::Files(store), ask) => {
+                let started = Instant::now();
+                let timeout = store.lock_timeout();
+                let seat = self.seats.take(ask.operation(), started, timeout).await?;
                 let backend = self.clone();
-                let run = move || backend.apply(ask, || false);
-                tokio::task::spawn_blocking(run).await.unwrap_or_else(|_| Err(ended()))
+                on_a_thread(move || {
+                    let _seat = seat;
+                    backend.apply(ask, || false)
+                })
+                .await
             }
         }
     }
@@ -234,6 +255,11 @@ impl Names {
             outcome => outcome.map_err(|error| self.whole.put(error)),
         }
     }
+}
+
+/// Runs `call` on a thread of the runtime that may block.
+async fn on_a_thread(call: impl FnOnce() -> Result<Answer> + Send + 'static) -> Result<Answer> {
+    tokio::task::spawn_blocking(call).await.unwrap_or_else(|_| Err(ended()))
 }
 
 fn ended() -> Error {

@@ -13,6 +13,7 @@ use crate::options::{ClientOptions, Login};
 use crate::plan::Plan;
 use crate::process::ProcessId;
 use crate::reactor::Home;
+use crate::seats::Seats;
 use crate::store::{Answer, Batch, More, RedisStore, Turns, Verb, Writer};
 use crate::transport::{Calls, Servers, Settings, Status, blocking, closed, multiplexed};
 
@@ -26,6 +27,7 @@ pub struct Client {
     settings: Arc<Settings>,
     closed: AtomicBool,
     process: ArcSwap<Process>,
+    seats: Seats,
 }
 
 /// What belongs to one process.
@@ -59,7 +61,12 @@ impl Client {
     pub fn new(options: ClientOptions) -> Self {
         let settings = Settings::new(options);
         let process = ArcSwap::new(Process::new(&settings));
-        Self { settings, closed: AtomicBool::new(false), process }
+        Self { settings, closed: AtomicBool::new(false), process, seats: Seats::default() }
+    }
+
+    /// Returns the threads that its batches may have.
+    pub(crate) fn seats(&self) -> &Seats {
+        &self.seats
     }
 
     /// Returns what the client connects with.

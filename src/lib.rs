@@ -9,7 +9,7 @@
 //! A file imports from rows above it, and from its neighbours in a row:
 //!
 //! ```text
-//! 0  decimal  error  process  reactor  slot  wake
+//! 0  decimal  error  process  reactor  seats  slot  wake
 //! 1  keyspace  codec  message  messages  options
 //! 2  layout  script  call
 //! 3  plan  refusal  store (verbs, plans)
@@ -38,6 +38,7 @@ pub mod process;
 pub mod reactor;
 mod refusal;
 pub mod script;
+mod seats;
 mod slot;
 pub mod store;
 pub mod transport;

@@ -148,6 +148,11 @@ impl FileStore {
             })
     }
 
+    /// Returns how long a call waits for the lock of a memory.
+    pub(crate) fn lock_timeout(&self) -> Duration {
+        self.options.lock_timeout
+    }
+
     /// Applies the verbs of a batch, one after the other; blocks.
     ///
     /// # Errors

@@ -1,5 +1,5 @@
 //! Where blocking calls leave the interpreter, and the runtime that asyncio calls lean on. The only
-//! file that blocks, spawns, attaches, detaches or names the runtime.
+//! file of `src/py` that blocks, spawns, attaches, detaches or names the runtime.
 //!
 //! Blocking calls detach once, for the whole call; a batch attaches again for its next items. No thread of
 //! the runtime ever runs Python code, so nothing can attach to an interpreter that is ending.
@@ -128,7 +128,6 @@ pub(super) fn runtime() -> PyResult<Arc<ProcessRuntime>> {
     }
     let runtime = Builder::new_multi_thread()
         .worker_threads(1)
-        .max_blocking_threads(8)
         .thread_name("redember")
         .enable_all()
         .build()

@@ -122,6 +122,14 @@ impl Turns {
 }
 
 impl Ask {
+    /// Returns the call's name as callers know it.
+    pub(crate) fn operation(&self) -> &'static str {
+        match self {
+            Self::One(verb) => verb.name(),
+            Self::Many(batch) => batch.operation,
+        }
+    }
+
     /// Returns how many bytes of messages it writes.
     pub(crate) fn size(&self) -> usize {
         match self {
