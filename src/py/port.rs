@@ -133,15 +133,13 @@ impl Port {
 
     /// Has the reactor take a turn, and hands out the answers that have come.
     fn go_on(&self, py: Python<'_>) -> PyResult<()> {
-        if !self.runtime.is_ours() {
-            return Ok(()); // a forked child would take what its parent waits for
-        }
-        {
-            let _surrounded = self.runtime.surround();
-            self.reactor.turn();
+        if !self.take_turn() {
+            return Ok(());
         }
         let mut wants_out = Ok(());
-        for (ticket, answer) in std::mem::take(&mut *lock(&self.answers)) {
+        // Taken before anything runs that could come back here, or keep others waiting for the lock.
+        let answers = std::mem::take(&mut *lock(&self.answers));
+        for (ticket, answer) in answers {
             // One that fails must not keep the others from being handed out.
             match self.hand_out(py, ticket, answer) {
                 Err(raised) if raised.is_instance_of::<PyException>(py) => {
@@ -152,6 +150,16 @@ impl Port {
             }
         }
         wants_out
+    }
+
+    /// Has the reactor take a turn; returns whether it has.
+    fn take_turn(&self) -> bool {
+        let is_ours = self.runtime.is_ours(); // a forked child would take what its parent waits for
+        if is_ours {
+            let _surrounded = self.runtime.surround();
+            self.reactor.turn();
+        }
+        is_ours
     }
 
     fn hand_out(&self, py: Python<'_>, ticket: u64, answer: Result<Answer>) -> PyResult<()> {
@@ -226,10 +234,18 @@ impl Drop for Delivery {
 }
 
 /// Closes connections of the running event loop, if one is running here, that nobody holds any more.
+///
+/// Whoever closes a client may be a handler of a signal, or what an answer is handed to: answers that have
+/// come are left to the loop, which the bell wakes, since the turn has taken what would have.
 pub(super) fn let_go(py: Python<'_>) -> PyResult<()> {
     let Ok(event_loop) = running_loop(py) else { return Ok(()) };
     let known = ports(py)?.call_method1(intern!(py, "get"), (event_loop,))?;
-    known.cast_into::<Port>().map_or(Ok(()), |port| port.get().go_on(py))
+    if let Ok(port) = known.cast_into::<Port>()
+        && port.get().take_turn()
+    {
+        port.get().reactor.bell().ring();
+    }
+    Ok(())
 }
 
 /// Returns the ports of all event loops.

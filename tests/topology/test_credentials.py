@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import redis
 
+from redember import Client, RedisBackend
 from redember.errors import AuthFailedError, PermissionDeniedError
 from tests.servers import RealServer
 from tests.topologies import Cluster, Sentinels
@@ -231,3 +232,25 @@ def test_the_nodes_of_a_cluster_take_the_same_login(connect: Connect, cluster: C
     assert vault.asked == 1
     for node in cluster.all:
         assert "user=carol" in str(node.ask("CLIENT", "LIST"))
+
+
+def test_the_callable_may_use_a_client_of_its_own(
+    connect_anyhow: Connect, own_server: RealServer, guarded: redis.Redis
+) -> None:
+    """Also on an event loop, whose thread it runs on: closing that client lets the loop's go."""
+    secrets = RedisBackend(own_server.url)
+    secrets.append("secret", [{"password": SECRET}])
+
+    def look_up() -> tuple[str, str]:
+        with Client(own_server.url) as client:
+            found = RedisBackend.from_client(client).load("secret")
+        assert found is not None
+        return "alice", found.to_dicts()[-1]["password"]
+
+    backend = connect_anyhow(own_server.url, credentials=look_up)
+    assert backend.append("m", [{"n": 1}]).count == 1
+    secrets.append("secret", [{"password": "another"}])
+    guarded.acl_setuser("alice", enabled=True, reset_passwords=True, passwords=["+another"])
+    guarded.client_kill_filter(_type="normal", skipme=True)
+    assert backend.append("m", [{"n": 2}]).count == 2
+    secrets.close()
