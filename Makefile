@@ -17,7 +17,7 @@ PYTEST := $(BIN)/python -m pytest
 BESIDE := -n 3 --dist worksteal -m "not alone" # most of a test's time is waiting
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench budget compare profile pgo scale reliability fuzz lint deny check fmt build docs-check rust-test python-test server-test wheel-test clean
+.PHONY: help demo test bench budget compare profile pgo scale reliability fuzz coverage lint deny check fmt build docs-check rust-test python-test server-test wheel-test clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -77,6 +77,11 @@ pgo: $(VENV)/.built $(VENV)/.test ## train the compiler anew, after changes to t
 reliability: $(VENV)/.built $(VENV)/.test ## break servers, links and processes; writes docs/reliability.md (20 min)
 	scripts/ensure-redis
 	$(BIN)/python -m tests.reliability
+
+coverage: $(VENV)/bin/python $(VENV)/.test ## lines of the core that no test runs; the same tests as make test, and no timings to trust (10 min)
+	scripts/ensure-redis
+	$(BIN)/python -m pip install --quiet -r requirements/build.txt
+	scripts/coverage $(BIN)/python
 
 fuzz: $(VENV)/.built $(VENV)/.test ## every parser on made-up input, for some minutes; FUZZ_SECONDS for each
 	scripts/fuzz $(or $(FUZZ_SECONDS),60)

@@ -92,7 +92,7 @@ impl From<Info> for MemoryInfo {
     fn from(info: Info) -> Self {
         let Info { messages, revision, ttl, bytes, layout } = info;
         // As a `timedelta` tells it: a copy that went through one is to be equal.
-        let ttl = ttl.map(|ttl| ttl - Duration::from_nanos((ttl.subsec_nanos() % 1000).into()));
+        let ttl = ttl.map(|ttl| Duration::new(ttl.as_secs(), ttl.subsec_micros() * 1000));
         Self { messages, revision, ttl, bytes, layout: layout.to_owned() }
     }
 }
