@@ -55,7 +55,10 @@
 //!
 //! Anything else is damage: a byte or line was lost, added or changed in writes that were answered
 //! for. Every verb that comes upon it is [`ErrorKind::Corrupt`], except that a list shows the memory
-//! and a delete removes it; nothing is cut, and the file stays as it is.
+//! and a delete removes it; nothing is cut, and the file stays as it is. What a call reads of messages
+//! is checked, and so is what a save or compaction carries over. One thing is not: where a tail or a pop
+//! needs only the end of a first record of more than 64 KiB, which a save, compaction or first write
+//! left, it does not read all of it to check that end. A load does.
 //!
 //! An expired memory reads as absent, and its file is removed by some later write.
 
