@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::fs::{Dir, OFlags};
@@ -15,6 +14,7 @@ use super::names::decode;
 use super::session::now;
 use super::temporary::TEMPORARY;
 use crate::error::Result;
+use crate::process::Guarded;
 
 /// Writes between two steps of the sweep.
 const EVERY: u64 = 64;
@@ -30,7 +30,7 @@ const ABANDONED: Duration = Duration::from_secs(3600);
 pub(super) struct Sweep {
     writes: AtomicU64,
     /// Where the walk is.
-    walk: Mutex<Option<Dir>>,
+    walk: Guarded<Option<Dir>>,
 }
 
 impl Sweep {
@@ -48,7 +48,8 @@ impl Sweep {
     }
 
     fn step(&self, directory: &Directory<'_>) -> Result<()> {
-        let mut walk = self.walk.lock().unwrap_or_else(PoisonError::into_inner);
+        // A child whose parent was taking a step when it was forked leaves the sweep to others.
+        let Some(mut walk) = self.walk.lock() else { return Ok(()) };
         let dir = match walk.as_mut() {
             Some(dir) => dir,
             None => walk.insert(directory.entries()?),
