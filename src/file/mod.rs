@@ -74,6 +74,7 @@ mod lock;
 mod log;
 mod names;
 mod notices;
+mod owner;
 mod place;
 mod read;
 mod session;
@@ -102,7 +103,7 @@ use sweep::Sweep;
 #[derive(Debug, Clone)]
 pub struct FileOptions {
     /// Where the files are. Made at the first write, for its owner alone; one that other users
-    /// can write to is refused.
+    /// can write to or that belongs to another user is refused.
     pub directory: PathBuf,
     /// How it writes memories.
     pub layout: Layout,
