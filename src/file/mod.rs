@@ -214,10 +214,12 @@ impl FileStore {
             }
             Verb::Delete(id, if_revision) => {
                 session.check_layout(&id)?;
-                Answer::Bool(match self.options.layout {
+                let deleted = match self.options.layout {
                     Layout::Log => session.delete(&id, if_revision)?,
                     Layout::Document => session.delete_document(&id, if_revision)?,
-                })
+                };
+                session.drop_ended_lease(&id);
+                Answer::Bool(deleted)
             }
             Verb::Lease(lease) => Answer::Bool(session.lease(&lease)?),
             Verb::Ping => {
