@@ -1,15 +1,16 @@
 //! The store that keeps memories in this process, for tests and for trying things out.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::MutexGuard;
 use std::time::{Duration, Instant};
 
 use crate::call::Interrupt;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::keyspace::MemoryId;
 use crate::layout::Layout;
 use crate::message::Message;
 use crate::messages::{Limits, Messages};
+use crate::process::Guarded;
 use crate::store::{
     Answer, Ids, Info, Key, Keyed, Lease, Ledger, Mode, Ttl, Verb, Write, Written, check_write,
     conflict,
@@ -32,12 +33,13 @@ pub struct InMemoryOptions {
     pub limits: Limits,
 }
 
-/// Keeps memories in this process; they end with it.
+/// Keeps memories in this process; they end with it. A forked child goes on with those of the fork, for
+/// itself, unless another thread was at them then.
 #[derive(Debug)]
 pub struct InMemoryStore {
     options: InMemoryOptions,
     started: Instant,
-    state: Mutex<State>,
+    state: Guarded<State>,
 }
 
 #[derive(Debug, Default)]
@@ -62,22 +64,23 @@ struct Memory {
 impl InMemoryStore {
     /// Makes an empty store.
     pub fn new(options: InMemoryOptions) -> Self {
-        Self { options, started: Instant::now(), state: Mutex::default() }
+        Self { options, started: Instant::now(), state: Guarded::default() }
     }
 
     /// Applies a verb. Nothing here waits, so `_interrupt` is not asked; it is taken so that this
     /// store is called as the file store is.
     ///
     /// # Errors
-    /// [`ErrorKind`](crate::error::ErrorKind) `InvalidArgument`, `TooLarge` or `Conflict`.
+    /// [`ErrorKind`](crate::error::ErrorKind) `InvalidArgument`, `TooLarge` or `Conflict`;
+    /// `Unavailable` in a child that was forked while another thread used the store.
     pub fn apply(&self, verb: Verb, _interrupt: Interrupt) -> Result<Answer> {
         Ok(match verb {
-            Verb::Load(id) => Answer::Messages(self.tail(&id, usize::MAX)),
-            Verb::Tail(id, count) => Answer::Messages(self.tail(&id, count)),
+            Verb::Load(id) => Answer::Messages(self.tail(&id, usize::MAX)?),
+            Verb::Tail(id, count) => Answer::Messages(self.tail(&id, count)?),
             Verb::Write(write) => Answer::Written(self.write(write)?),
-            Verb::Pop(id) => Answer::Message(self.pop(&id)),
+            Verb::Pop(id) => Answer::Message(self.pop(&id)?),
             Verb::Delete(id, if_revision) => {
-                let mut state = self.state();
+                let mut state = self.state()?;
                 let actual = state.live(&id).map_or(0, |memory| memory.revision);
                 if if_revision.is_some_and(|expected| expected != actual) {
                     return Err(conflict(actual));
@@ -86,26 +89,33 @@ impl InMemoryStore {
                 state.memories.remove(&id);
                 Answer::Bool(live)
             }
-            Verb::Lease(lease) => Answer::Bool(self.state().lease(lease)),
-            Verb::Exists(id) => Answer::Bool(self.state().live(&id).is_some()),
+            Verb::Lease(lease) => Answer::Bool(self.state()?.lease(lease)),
+            Verb::Exists(id) => Answer::Bool(self.state()?.live(&id).is_some()),
             Verb::Count(id) => {
-                Answer::Count(self.state().live(&id).map_or(0, |memory| memory.messages.len()))
+                Answer::Count(self.state()?.live(&id).map_or(0, |memory| memory.messages.len()))
             }
-            Verb::Info(id) => Answer::Info(self.state().live(&id).map(|memory| memory.info())),
-            Verb::Touch(id) => Answer::Bool(match self.state().live(&id) {
+            Verb::Info(id) => Answer::Info(self.state()?.live(&id).map(|memory| memory.info())),
+            Verb::Touch(id) => Answer::Bool(match self.state()?.live(&id) {
                 Some(memory) => {
                     memory.deadline = self.deadline(Ttl::Setting);
                     true
                 }
                 None => false,
             }),
-            Verb::Page(scan) => Answer::Page(scan.take_only_page().then(|| self.ids())),
+            Verb::Page(scan) => {
+                Answer::Page(scan.take_only_page().then(|| self.ids()).transpose()?)
+            }
             Verb::Ping => Answer::Done,
         })
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> Result<MutexGuard<'_, State>> {
+        self.state.lock().ok_or_else(|| {
+            let message = "this process was forked while another thread used this store, and cannot \
+                           tell what is in it; nothing was changed: make a backend in the child, \
+                           or fork while no call is under way";
+            Error::new(ErrorKind::Unavailable, message)
+        })
     }
 
     /// Returns when a memory expires that is written now.
@@ -118,21 +128,21 @@ impl InMemoryStore {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    fn tail(&self, id: &MemoryId, count: usize) -> Option<Messages> {
-        let mut state = self.state();
-        let memory = state.live(id)?;
+    fn tail(&self, id: &MemoryId, count: usize) -> Result<Option<Messages>> {
+        let mut state = self.state()?;
+        let Some(memory) = state.live(id) else { return Ok(None) };
         if self.options.refresh_on_load {
             memory.deadline = self.deadline(Ttl::Setting);
         }
         let skipped = memory.messages.len().saturating_sub(count);
-        Some(memory.messages.iter().skip(skipped).cloned().collect())
+        Ok(Some(memory.messages.iter().skip(skipped).cloned().collect()))
     }
 
     fn write(&self, write: Write) -> Result<Written> {
         check_write(&write, self.options.limits)?;
         let key = Key::of(&write);
         let now = self.now();
-        let mut state = self.state();
+        let mut state = self.state()?;
         state.sweep();
         let absent = Memory::default();
         let memory = state.live(&write.id);
@@ -158,22 +168,22 @@ impl InMemoryStore {
         Ok(Written { revision, count, replayed: false })
     }
 
-    fn pop(&self, id: &MemoryId) -> Option<Message> {
-        let mut state = self.state();
-        let memory = state.live(id)?;
-        let message = memory.messages.pop()?;
+    fn pop(&self, id: &MemoryId) -> Result<Option<Message>> {
+        let mut state = self.state()?;
+        let Some(memory) = state.live(id) else { return Ok(None) };
+        let Some(message) = memory.messages.pop() else { return Ok(None) };
         memory.bytes -= message.as_bytes().len() as u64 + 1;
         memory.revision += 1;
         memory.deadline = self.deadline(Ttl::Setting);
-        Some(message)
+        Ok(Some(message))
     }
 
-    fn ids(&self) -> Ids {
-        let state = self.state();
+    fn ids(&self) -> Result<Ids> {
+        let state = self.state()?;
         let live = state.memories.iter().filter(|(_, memory)| memory.is_live());
         let mut ids: Vec<&str> = live.map(|(id, _)| id.as_str()).collect();
         ids.sort_unstable();
-        ids.into_iter().collect()
+        Ok(ids.into_iter().collect())
     }
 }
 
@@ -253,19 +263,19 @@ mod tests {
         let store = store(None);
         let first = store.write(keyed("a")).unwrap();
         assert_eq!(store.write(keyed("a")).unwrap(), Written { replayed: true, ..first });
-        assert_eq!(store.tail(&id("a"), usize::MAX).unwrap().len(), 1);
+        assert_eq!(store.tail(&id("a"), usize::MAX).unwrap().unwrap().len(), 1);
     }
 
     #[test]
     fn an_expired_memory_is_absent_and_is_swept() {
         let store = store(Some(Duration::ZERO));
         store.write(keyed("a")).unwrap();
-        assert!(store.ids().is_empty());
+        assert!(store.ids().unwrap().is_empty());
         assert_eq!(store.write(keyed("a")).unwrap().revision, 1);
         for _ in 0..SWEEP_EVERY {
             store.write(keyed("b")).unwrap();
         }
-        assert!(!store.state().memories.contains_key(&id("a")));
+        assert!(!store.state().unwrap().memories.contains_key(&id("a")));
     }
 
     #[test]
@@ -273,7 +283,30 @@ mod tests {
         let store = store(None);
         let write = Write { if_revision: Some(1), ..keyed("a") };
         assert!(store.write(write).is_err());
-        assert!(store.ids().is_empty());
+        assert!(store.ids().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_child_has_the_memories_of_the_fork_or_an_error() {
+        let store = store(None);
+        store.write(keyed("a")).unwrap();
+        store.state.set_forked();
+        assert!(matches!(store.apply(Verb::Count(id("a")), || false), Ok(Answer::Count(1))));
+        // What another thread leaves that held the lock at the fork.
+        std::mem::forget(store.state().unwrap());
+        store.state.set_forked();
+        let verbs = [
+            Verb::Load(id("a")),
+            Verb::Write(append("a", &["y"])),
+            Verb::Pop(id("a")),
+            Verb::Delete(id("a"), None),
+            Verb::Count(id("a")),
+            Verb::Page(crate::store::Scan::new(false)),
+        ];
+        for verb in verbs {
+            let error = store.apply(verb, || false).unwrap_err();
+            assert_eq!(error.kind(), &ErrorKind::Unavailable, "{error}");
+        }
     }
 
     /// One random call on one of two memories.

@@ -1,5 +1,9 @@
 //! Which process this is: what a child must not share with its parent is stamped with it.
 
+mod guarded;
+
+pub use guarded::Guarded;
+
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Forks between the program's start and this process, and one more; 0 while nobody counts them.
@@ -25,6 +29,14 @@ impl ProcessId {
         match FORKS.load(Ordering::Relaxed) {
             0 => Self(Told::System(std::process::id())),
             forks => Self(Told::Forks(forks)),
+        }
+    }
+
+    /// Returns a number that none of the processes has which this one was forked from.
+    fn number(self) -> u64 {
+        match self.0 {
+            Told::Forks(forks) => forks.into(),
+            Told::System(id) => 1 << 32 | u64::from(id),
         }
     }
 }

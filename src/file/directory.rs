@@ -5,13 +5,14 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::{self, Access, AtFlags, CWD, Dir, FileType, Mode, OFlags};
+use rustix::fs::{self, Access, AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::{Errno, retry_on_intr};
 
+use super::owner;
 use super::place::Place;
 use crate::error::{Error, ErrorKind, Result};
 
-/// An open directory that only its owner can write to.
+/// An open directory that nobody else can write to.
 #[derive(Debug)]
 pub(super) struct Directory<'a> {
     fd: OwnedFd,
@@ -29,19 +30,8 @@ impl<'a> Directory<'a> {
             Err(Errno::NOENT) => return Ok(None),
             Err(error) => return Err(place.fault("open", error)),
         };
-        let mode = Mode::from_raw_mode(
-            fs::fstat(&fd).map_err(|error| place.fault("examine", error))?.st_mode,
-        );
-        // Whoever can write to the directory can put a history of his own in a memory's place.
-        if mode.intersects(Mode::WGRP | Mode::WOTH) {
-            return Err(Error::new(
-                ErrorKind::Storage,
-                format!(
-                    "{place} can be written to by other users; nothing was read or changed: \
-                     `chmod 700` it, or choose another directory"
-                ),
-            ));
-        }
+        let stat = fs::fstat(&fd).map_err(|error| place.fault("examine", error))?;
+        owner::check(place, &stat, "700")?;
         Ok(Some(Self { fd, path }))
     }
 
@@ -71,8 +61,42 @@ impl<'a> Directory<'a> {
         Place { directory: self.path, name }
     }
 
-    /// Opens a memory's file, if there is one; never through a link, and regular files only.
+    /// Opens a memory's file, if there is one; never through a link, only regular files, and none that
+    /// somebody else could have written to.
     pub(super) fn open_file(&self, name: &str, access: OFlags) -> Result<Option<File>> {
+        let Some((file, stat)) = self.open_any(name, access)? else { return Ok(None) };
+        if !is_regular(&stat) {
+            let place = self.place(name);
+            let message = format!("{place} is not a regular file; nothing was changed: remove it");
+            return Err(Error::new(ErrorKind::Storage, message));
+        }
+        owner::check(self.place(name), &stat, "600")?;
+        Ok(Some(file))
+    }
+
+    /// Opens a file that may be anybody's if it is one that `is_ours` takes for one of ours, and then
+    /// as [`open_file`](Self::open_file) does. What else it may be, a link or a directory, is not ours.
+    pub(super) fn open_file_among_others(
+        &self,
+        name: &str,
+        is_ours: impl FnOnce(&File) -> io::Result<bool>,
+    ) -> Result<Option<File>> {
+        match fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) if is_regular(&stat) => {}
+            Ok(_) | Err(Errno::NOENT) => return Ok(None),
+            Err(error) => return Err(self.place(name).fault("examine", error)),
+        }
+        let Some((file, stat)) = self.open_any(name, OFlags::RDONLY)? else { return Ok(None) };
+        if !is_regular(&stat)
+            || !is_ours(&file).map_err(|error| self.place(name).fault("read", error))?
+        {
+            return Ok(None);
+        }
+        owner::check(self.place(name), &stat, "600")?;
+        Ok(Some(file))
+    }
+
+    fn open_any(&self, name: &str, access: OFlags) -> Result<Option<(File, Stat)>> {
         // NONBLOCK: opening a pipe somebody put there would otherwise wait for its other end.
         let flags = access | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let fd = match retry_on_intr(|| fs::openat(&self.fd, name, flags, Mode::empty())) {
@@ -81,12 +105,7 @@ impl<'a> Directory<'a> {
             Err(error) => return Err(self.place(name).fault("open", error)),
         };
         let stat = fs::fstat(&fd).map_err(|error| self.place(name).fault("examine", error))?;
-        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            let place = self.place(name);
-            let message = format!("{place} is not a regular file; nothing was changed: remove it");
-            return Err(Error::new(ErrorKind::Storage, message));
-        }
-        Ok(Some(File::from(fd)))
+        Ok(Some((File::from(fd), stat)))
     }
 
     /// Returns whether there is a file of that name.
@@ -142,6 +161,10 @@ impl<'a> Directory<'a> {
     }
 }
 
+fn is_regular(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+}
+
 /// Makes a directory and those above it, each for its owner alone, each durable.
 fn make(path: &Path) -> rustix::io::Result<()> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
@@ -195,6 +218,22 @@ mod tests {
         let error = Directory::open(root.path()).unwrap_err();
         assert_eq!(error.kind(), &ErrorKind::Storage);
         assert!(error.message().contains("chmod 700"), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_others_can_write_to_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let directory = Directory::open(root.path()).unwrap().unwrap();
+        let path = root.path().join("file");
+        std::fs::write(&path, "x").unwrap();
+        for (mode, is_refused) in [(0o620, true), (0o602, true), (0o644, false)] {
+            std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+            let opened = directory.open_file("file", OFlags::RDONLY);
+            assert_eq!(opened.is_err(), is_refused, "{mode:o}");
+            if let Err(error) = opened {
+                assert!(error.message().contains("chmod 600"), "{error}");
+            }
+        }
     }
 
     #[test]

@@ -59,6 +59,7 @@ impl<'a> Held<'a> {
         let mut log = Log::of(self.id, self.directory.place(self.name), self.locked)?;
         let last = log.last()?;
         let messages = log.messages(&last, usize::MAX)?;
+        log.check_keys(&last)?;
         let ledger = log.ledger(&last, now())?;
         let Commit { revision, expires, .. } = last.commit;
         Whole { id: self.id, messages: &messages, ledger: &ledger, revision, expires }.replace(
@@ -283,6 +284,83 @@ mod tests {
             assert_eq!(fs::read(fixture.path("a")).unwrap(), damaged);
         }
         assert!(matches!(fixture.apply(Verb::Delete(id("a"), None)), Answer::Bool(true)));
+    }
+
+    /// Touches the memory until its file would have been written anew, and returns whether it was.
+    fn is_compacted(fixture: &Fixture) -> bool {
+        let limit = fixture.path("a").metadata().unwrap().len() * 2 + SLACK_BYTES;
+        let length = || fixture.path("a").metadata().unwrap().len();
+        let mut before = length();
+        while length() >= before && before < limit + 1000 {
+            before = length();
+            fixture.apply(Verb::Touch(id("a")));
+        }
+        length() < before
+    }
+
+    /// Every verb that reads a message refuses the file as it is now, and no rewrite vouches for it.
+    fn assert_damaged(fixture: &Fixture) {
+        let content = fs::read(fixture.path("a")).unwrap();
+        for verb in [Verb::Load(id("a")), Verb::Tail(id("a"), 1), Verb::Pop(id("a"))] {
+            assert_eq!(fixture.refused(verb), ErrorKind::Corrupt { index: None });
+            assert_eq!(fs::read(fixture.path("a")).unwrap(), content);
+        }
+    }
+
+    #[test]
+    fn damage_in_a_first_record_that_a_pop_reached_into_is_told_and_left_as_it_is() {
+        let fixture = Fixture::new();
+        fixture.write(save("a", &["first", "second", "third"]));
+        fixture.apply(Verb::Pop(id("a")));
+        assert!(is_compacted(&fixture));
+        fixture.write(save("a", &["first", "second", "third"]));
+        fixture.apply(Verb::Pop(id("a")));
+        let content = fs::read(fixture.path("a")).unwrap();
+        let body = memchr::memmem::find(&content, b"{").unwrap()
+            ..memchr::memmem::find(&content, COMMIT).unwrap();
+        for at in body {
+            let mut damaged = content.clone();
+            damaged[at] ^= 4;
+            fs::write(fixture.path("a"), &damaged).unwrap();
+            assert_damaged(&fixture);
+        }
+        assert!(!is_compacted(&fixture));
+        assert_damaged(&fixture);
+    }
+
+    #[test]
+    fn a_load_checks_a_large_first_record_that_a_pop_reached_into() {
+        let fixture = Fixture::new();
+        let long = "x".repeat(70 << 10);
+        fixture.write(save("a", &[&long, "second", "third"]));
+        fixture.apply(Verb::Pop(id("a")));
+        let mut content = fs::read(fixture.path("a")).unwrap();
+        let at = memchr::memmem::find(&content, b"xxxx").unwrap();
+        content[at] = b'y';
+        fs::write(fixture.path("a"), &content).unwrap();
+        assert_eq!(fixture.refused(Verb::Load(id("a"))), ErrorKind::Corrupt { index: None });
+        // Nothing of it is wanted, nor read.
+        assert!(matches!(fixture.apply(Verb::Tail(id("a"), 1)), Answer::Messages(Some(_))));
+    }
+
+    #[test]
+    fn damage_in_a_line_of_keys_is_not_carried_over_to_a_new_file() {
+        let fixture = Fixture::new();
+        fixture.write(save("a", &["first"]));
+        fixture.write(Write { idempotency_key: Some("k".into()), ..append("a", &["second"]) });
+        // No message of that record is left to be read.
+        fixture.apply(Verb::Pop(id("a")));
+        let mut content = fs::read(fixture.path("a")).unwrap();
+        let keys = b"[\"keys\",0,[[\"";
+        let at = memchr::memmem::find(&content, keys).unwrap() + keys.len();
+        content[at] = if content[at] == b'A' { b'B' } else { b'A' };
+        fs::write(fixture.path("a"), &content).unwrap();
+        assert_eq!(
+            fixture.refused(Verb::Write(save("a", &["new"]))),
+            ErrorKind::Corrupt { index: None }
+        );
+        assert_eq!(fs::read(fixture.path("a")).unwrap(), content);
+        assert!(!is_compacted(&fixture));
     }
 
     #[test]

@@ -1,18 +1,23 @@
 //! The lease of a memory: a small file next to the memory's, `<name>.jsonl.lease`.
 //!
 //! It holds `<expiry in ms since 1970> <token>` and is read and written under `flock`. It is not
-//! synced: after a power loss nobody is left to hold it. What cannot be read is nobody's.
+//! synced: after a power loss nobody is left to hold it. What cannot be read is nobody's. The file of
+//! a holder that died goes with the memory or in a later sweep, once the lease has ended.
 
+use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write as _};
 
 use rustix::fs::OFlags;
 
 use super::directory::Directory;
 use super::lock::{Locked, lock};
-use super::names::encode;
+use super::names::{decode, encode};
 use super::session::{Session, now};
 use crate::error::Result;
+use crate::keyspace::MemoryId;
 use crate::store::Lease;
+
+const SUFFIX: &str = ".lease";
 
 impl Session<'_> {
     /// Takes, extends or gives back a lease; returns whether it is, or was, the asker's.
@@ -25,17 +30,15 @@ impl Session<'_> {
                 None => return Ok(false),
             },
         };
-        let name = format!("{}.lease", encode(&lease.id));
+        let name = name(&lease.id);
         let Some(file) = self.open_lease(&directory, &name, lease.span.is_some())? else {
             return Ok(false);
         };
         let fault = |error| directory.place(&name).fault("use", error);
-        let mut text = String::new();
-        // Anything but text is nobody's lease, as an unfinished write is.
-        let _ = (&*file).read_to_string(&mut text);
-        let (expiry, holder) = text.split_once(' ').unwrap_or(("0", ""));
-        let is_live = expiry.parse::<u64>().is_ok_and(|expiry| expiry > now());
-        let is_ours = is_live && holder == lease.token;
+        let text = read(&file);
+        let holder = holder(&text);
+        let is_live = holder.is_some();
+        let is_ours = holder == Some(&lease.token);
         if is_live && !is_ours {
             return Ok(false);
         }
@@ -49,6 +52,14 @@ impl Session<'_> {
         (&*file).seek(SeekFrom::Start(0)).map_err(fault)?;
         (&*file).write_all(text.as_bytes()).map_err(fault)?;
         Ok(true)
+    }
+
+    /// Removes the file of a lease that has ended, if there is one.
+    pub(super) fn drop_ended_lease(&self, id: &MemoryId) {
+        if let Ok(Some(directory)) = Directory::open(&self.options.directory) {
+            // What goes wrong here is no failure of the call: the sweep finds the file.
+            let _ = remove_ended(&directory, &name(id));
+        }
     }
 
     fn open_lease(
@@ -69,6 +80,41 @@ impl Session<'_> {
             }
         }
     }
+}
+
+/// Returns the name of the file of the lease of `id`.
+fn name(id: &MemoryId) -> String {
+    format!("{}{SUFFIX}", encode(id))
+}
+
+/// Returns whether a lease has the name `name`.
+pub(super) fn is_name(name: &str) -> bool {
+    name.strip_suffix(SUFFIX).and_then(decode).is_some()
+}
+
+/// Removes the file `name` if its lease has ended and nobody is about to take it.
+pub(super) fn remove_ended(directory: &Directory<'_>, name: &str) -> Result<()> {
+    let Some(file) = directory.open_file(name, OFlags::RDONLY)? else { return Ok(()) };
+    if let Ok(locked) = Locked::try_lock(file)
+        && directory.still_names(name, &locked)?
+        && holder(&read(&locked)).is_none()
+    {
+        let _ = directory.unlink(name);
+    }
+    Ok(())
+}
+
+/// Reads a lease's file. Anything but text is nobody's lease, as an unfinished write is.
+fn read(mut file: &File) -> String {
+    let mut text = String::new();
+    let _ = file.read_to_string(&mut text);
+    text
+}
+
+/// Returns who holds a lease, unless it has ended.
+fn holder(text: &str) -> Option<&str> {
+    let (expiry, holder) = text.split_once(' ')?;
+    expiry.parse::<u64>().is_ok_and(|expiry| expiry > now()).then_some(holder)
 }
 
 #[cfg(test)]
@@ -104,5 +150,20 @@ mod tests {
         assert!(ask(&fixture, "mine", Some(Duration::from_millis(1))));
         eventually(|| ask(&fixture, "yours", Some(Duration::from_secs(60))));
         assert!(!ask(&fixture, "mine", None));
+    }
+
+    #[test]
+    fn a_delete_takes_a_lease_with_it_that_has_ended() {
+        let fixture = Fixture::new();
+        let path = fixture.path("a").with_extension("jsonl.lease");
+        let delete = || fixture.apply(Verb::Delete(id("a"), None));
+        assert!(ask(&fixture, "mine", Some(Duration::from_secs(60))));
+        delete();
+        assert!(path.exists());
+        assert!(ask(&fixture, "mine", Some(Duration::from_millis(1))));
+        eventually(|| {
+            delete();
+            !path.exists()
+        });
     }
 }

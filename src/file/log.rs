@@ -26,6 +26,10 @@ const COMMIT_READ: u64 = MAX_COMMIT as u64;
 /// A line is read in steps of this many bytes, doubled each time.
 const LINE_READ: usize = 512;
 
+/// A first record of at most this many bytes is checked even where only its end is wanted. A larger one
+/// would be read only for that, and a tail of a long conversation would take as long as a load.
+const CHECKED_BYTES: u64 = 64 << 10;
+
 /// A record of the file.
 #[derive(Debug, Clone)]
 pub(super) struct Record {
@@ -44,7 +48,7 @@ pub(super) struct Log<'a> {
     suffix: Suffix<'a>,
     id: MemoryId,
     /// Where the first record begins. That record was written before the file got its name, so it
-    /// is never torn, and is not read only to check it.
+    /// is never torn, and a large one is not read only to check it.
     base: u64,
 }
 
@@ -108,6 +112,9 @@ impl<'a> Log<'a> {
     }
 
     /// Reads the last `wanted` messages, and little more of the file than those.
+    ///
+    /// Every record that a message comes from is checked, but for a large first one of which only the
+    /// end is wanted.
     pub(super) fn messages(&mut self, last: &Record, wanted: usize) -> Result<Messages> {
         let wanted = last.commit.count.min(wanted as u64);
         if wanted == last.commit.count {
@@ -160,6 +167,23 @@ impl<'a> Log<'a> {
             ledger.remember(keyed, now);
         }
         Ok(ledger)
+    }
+
+    /// Fails if a record with a line of keys is damaged. Whoever writes the file anew asks this first:
+    /// the copy gets a checksum of its own, which damage would hold under from then on.
+    pub(super) fn check_keys(&mut self, last: &Record) -> Result<()> {
+        let mut record = last.clone();
+        // In the records before the first line of keys, this offset is 0.
+        while record.commit.keys > 0 {
+            if record.commit.keys >= record.commit.start {
+                self.check(&record)?;
+            }
+            if record.commit.start == self.base {
+                break;
+            }
+            record = self.before(&record)?;
+        }
+        Ok(())
     }
 
     /// Refuses a file with finished writes after its last whole record: cutting what follows that
@@ -230,17 +254,27 @@ impl<'a> Log<'a> {
         Ok(crc32fast::hash(body) == record.commit.body_crc)
     }
 
+    fn check(&mut self, record: &Record) -> Result<()> {
+        if self.is_whole(record)? {
+            Ok(())
+        } else {
+            Err(self.place.corrupt("the checksum of a write does not hold"))
+        }
+    }
+
     /// Returns where the last `take` messages of a record lie that added `added`, after leaving
     /// out the last `skip`.
     fn lines(&mut self, record: &Record, added: u64, skip: u64, take: u64) -> Result<Range<u64>> {
-        let Commit { start, keys, .. } = record.commit;
+        let Commit { start, keys, length, .. } = record.commit;
+        // A pop leaves messages out at the end: what is left is still all that the record has.
+        let reaches_start = skip + take == added;
         // Of a large first record only the end may be wanted, and then no more of it is read.
-        if (start != self.base || take == added) && !self.is_whole(record)? {
-            return Err(self.place.corrupt("the checksum of a write does not hold"));
+        if reaches_start || start != self.base || length <= CHECKED_BYTES {
+            self.check(record)?;
         }
         let end = if keys >= start { keys.min(record.line) } else { record.line };
         let end = self.lines_back(start, end, skip)?;
-        let begin = if skip + take == added { start } else { self.lines_back(start, end, take)? };
+        let begin = if reaches_start { start } else { self.lines_back(start, end, take)? };
         Ok(begin..end)
     }
 

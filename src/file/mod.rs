@@ -55,7 +55,10 @@
 //!
 //! Anything else is damage: a byte or line was lost, added or changed in writes that were answered
 //! for. Every verb that comes upon it is [`ErrorKind::Corrupt`], except that a list shows the memory
-//! and a delete removes it; nothing is cut, and the file stays as it is.
+//! and a delete removes it; nothing is cut, and the file stays as it is. What a call reads of messages
+//! is checked, and so is what a save or compaction carries over. One thing is not: where a tail or a pop
+//! needs only the end of a first record of more than 64 KiB, which a save, compaction or first write
+//! left, it does not read all of it to check that end. A load does.
 //!
 //! An expired memory reads as absent, and its file is removed by some later write.
 
@@ -71,6 +74,7 @@ mod lock;
 mod log;
 mod names;
 mod notices;
+mod owner;
 mod place;
 mod read;
 mod session;
@@ -99,7 +103,7 @@ use sweep::Sweep;
 #[derive(Debug, Clone)]
 pub struct FileOptions {
     /// Where the files are. Made at the first write, for its owner alone; one that other users
-    /// can write to is refused.
+    /// can write to or that belongs to another user is refused.
     pub directory: PathBuf,
     /// How it writes memories.
     pub layout: Layout,
@@ -215,10 +219,12 @@ impl FileStore {
             }
             Verb::Delete(id, if_revision) => {
                 session.check_layout(&id)?;
-                Answer::Bool(match self.options.layout {
+                let deleted = match self.options.layout {
                     Layout::Log => session.delete(&id, if_revision)?,
                     Layout::Document => session.delete_document(&id, if_revision)?,
-                })
+                };
+                session.drop_ended_lease(&id);
+                Answer::Bool(deleted)
             }
             Verb::Lease(lease) => Answer::Bool(session.lease(&lease)?),
             Verb::Ping => {

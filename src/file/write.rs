@@ -24,8 +24,12 @@ impl Session<'_> {
             let locked = lock(&directory, &name, OFlags::RDWR, self.patience)?;
             let held =
                 locked.as_ref().map(|locked| Held::open(&directory, &name, &write.id, locked));
-            let live = held.transpose()?.filter(|held| !held.last.commit.is_expired(now()));
+            let mut live = held.transpose()?.filter(|held| !held.last.commit.is_expired(now()));
             let revision = live.as_ref().map_or(0, |held| held.last.commit.revision);
+            // A save carries what is remembered over to the new file.
+            if let (Some(held), Mode::Save) = (&mut live, write.mode) {
+                held.log.check_keys(&held.last)?;
+            }
             let mut ledger = match &live {
                 // A plain append need not know what is remembered.
                 Some(held) if key.is_some() || write.mode == Mode::Save => {

@@ -140,6 +140,36 @@ def test_a_directory_that_others_may_write_to_is_refused(tmp_path: Path) -> None
     assert backend.load("m") == talk(1)
 
 
+def test_a_file_that_others_may_write_to_is_refused(tmp_path: Path) -> None:
+    backend = FileBackend(tmp_path)
+    backend.append("m", talk(1))
+    path = tmp_path / "m.jsonl"
+    path.chmod(0o622)
+    before = path.read_bytes()
+    for call in (lambda: backend.load("m"), lambda: backend.append("m", [])):
+        with pytest.raises(StorageError, match="chmod 600"):
+            call()
+    assert path.read_bytes() == before
+    path.chmod(0o644)
+    assert backend.load("m") == talk(1)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+@pytest.mark.parametrize("name", [".", "m.jsonl"])
+def test_what_belongs_to_another_user_is_refused(tmp_path: Path, name: str) -> None:
+    """He could put a history of his own there, and root would believe it."""
+    backend = FileBackend(tmp_path)
+    backend.append("m", talk(1))
+    os.chown(tmp_path / name, 12345, 12345)
+    before = (tmp_path / "m.jsonl").read_bytes()
+    for call in (lambda: backend.load("m"), lambda: backend.append("m", [])):
+        with pytest.raises(StorageError, match=r"uid 12345.*chown 0"):
+            call()
+    assert (tmp_path / "m.jsonl").read_bytes() == before
+    os.chown(tmp_path / name, 0, 0)
+    assert backend.load("m") == talk(1)
+
+
 LINKED = {
     "load": lambda backend: backend.load("m"),
     "tail": lambda backend: backend.tail("m", 1),

@@ -259,3 +259,95 @@ assert [message["at"] for message in backend.load("m").to_dicts()] == ["parent",
         """,
         own_server.address,
     )
+
+
+WATCHED = (
+    FORKING
+    + """
+import sys, threading, time
+from redember import FileBackend, InMemoryBackend
+from redember.errors import UnavailableError
+
+def wait_within(child, seconds):
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid:
+            assert status == 0, status
+            return
+        time.sleep(0.002)
+    os.kill(child, 9)
+    os.waitpid(child, 0)
+    raise AssertionError("a child hung")
+
+def fork_among(busy, work, times):
+    stop = threading.Event()
+    def go_on(n):
+        while not stop.is_set():
+            busy(n)
+    threads = [threading.Thread(target=go_on, args=(n,)) for n in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(times):
+            wait_within(in_child(work), 10)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+"""
+)
+
+
+def test_a_child_has_the_memories_of_the_fork_or_an_error() -> None:
+    """Whoever held the lock of the store is not there in the child to let go of it."""
+    run(
+        WATCHED
+        + """
+backend = InMemoryBackend()
+backend.save("m", [{"n": n} for n in range(5000)])
+
+def busy(n):
+    backend.append(f"busy-{n}", [{"n": n}])
+    backend.load("m")
+
+def work():
+    for _ in range(3):
+        try:
+            assert backend.count("m") == 5000
+            assert backend.append("mine", [{"a": 1}]).revision >= 1
+        except UnavailableError as error:
+            assert "forked" in str(error), error
+            own = InMemoryBackend()
+            own.append("m", [{"a": 1}])
+            assert own.count("m") == 1
+
+fork_among(busy, work, 30)
+assert backend.count("m") == 5000 and not backend.exists("mine")
+        """,
+        within=60,
+    )
+
+
+def test_a_child_of_a_busy_process_works_on_files(tmp_path: object) -> None:
+    """Its writes sweep, as those do that its parent's threads were at."""
+    run(
+        WATCHED
+        + """
+backend = FileBackend(sys.argv[1])
+
+def busy(n):
+    backend.append(f"busy-{n}", [{"n": n}])
+    backend.save(f"busy-{n}", [])
+
+def work():
+    for _ in range(70):
+        backend.append(f"child-{os.getpid()}", [{"a": 1}])
+    assert backend.count(f"child-{os.getpid()}") == 70
+
+fork_among(busy, work, 15)
+assert len(backend.list()) == 18
+        """,
+        f"{tmp_path}/memories",
+        within=60,
+    )

@@ -49,7 +49,8 @@ impl Session<'_> {
         let Some(directory) = Directory::open(&self.options.directory)? else { return Ok(()) };
         let log = || directory.has(&logs::encode(id));
         let elsewhere = match self.options.layout {
-            Layout::Log => self.has_document(id)? && !log(),
+            // The log is asked for first: where it is, the other file may be anything.
+            Layout::Log => !log() && self.has_document(id)?,
             Layout::Document => log() && !self.has_document(id)?,
         };
         // A log that has expired is no memory any more.
@@ -68,4 +69,48 @@ fn name(id: &MemoryId) -> Result<String> {
              bytes: shorten it, or use the log layout",
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use crate::error::ErrorKind;
+    use crate::file::fixture::{Fixture, append};
+    use crate::store::Verb;
+
+    #[test]
+    fn in_a_directory_of_logs_what_is_no_document_is_in_nobodys_way() {
+        let fixture = Fixture::new();
+        fixture.write(append("other", &["x"]));
+        let place = |name: &str| fixture.path(name).with_extension("json");
+        fs::create_dir(place("directory")).unwrap();
+        symlink("nowhere", place("link")).unwrap();
+        for (name, content) in [("object", "{}"), ("empty", ""), ("blank", &*" ".repeat(5000))] {
+            fs::write(place(name), content).unwrap();
+            fs::set_permissions(place(name), PermissionsExt::from_mode(0o666)).unwrap();
+        }
+        for name in ["directory", "link", "object", "empty", "blank"] {
+            assert_eq!(fixture.load(name), None, "{name}");
+            assert_eq!(fixture.write(append(name, &["x"])).count, 1, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_document_beside_a_log_is_not_asked_for() {
+        let fixture = Fixture::new();
+        let place = fixture.path("a").with_extension("json");
+        fixture.write(append("other", &["x"]));
+        fs::write(&place, "[]").unwrap();
+        fs::set_permissions(&place, PermissionsExt::from_mode(0o666)).unwrap();
+        // Somebody else could have written this one.
+        assert_eq!(fixture.refused(Verb::Write(append("a", &["x"]))), ErrorKind::Storage);
+        fs::remove_file(&place).unwrap();
+        fixture.write(append("a", &["x"]));
+        fs::write(&place, "[]").unwrap();
+        fs::set_permissions(&place, PermissionsExt::from_mode(0o666)).unwrap();
+        assert_eq!(fixture.write(append("a", &["x"])).count, 2);
+        assert!(fixture.load("a").is_some());
+    }
 }
