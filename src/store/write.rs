@@ -11,7 +11,7 @@ use super::content::Content;
 use super::identity::Identity;
 use super::known::Seen;
 use super::sent::Sent;
-use super::status::{Status, conflict, reused, stale};
+use super::status::{Status, conflict, incomplete, reused, stale};
 use super::{Answer, Mode, Write, Writer, Written};
 use crate::decimal::{decimal, from_the_end};
 use crate::error::{Error, Result};
@@ -282,6 +282,10 @@ impl WritePlan {
             Status::Conflict(actual) => return Err(conflict(actual)),
             Status::Stale => return Err(stale()),
             Status::Reused(actual) => return Err(reused(actual)),
+            Status::Incomplete => {
+                self.writer.forget(&self.key);
+                return Err(incomplete());
+            }
             Status::NotThere if was_extension => self.send_all(),
             // The memory that was known is gone, as a rule: one is made to push to.
             Status::NotThere if self.known.take().is_some() && self.creates => {
