@@ -96,12 +96,18 @@ impl WritePlan {
             self.content = Some(content);
             if goes_on
                 && is_settled
+                && self.is_next()
                 && let Some(sent) = self.extension()
             {
                 return self.send(sent);
             }
         }
         self.send_all();
+    }
+
+    /// Returns whether nothing in the known header says that this write may be a repetition.
+    fn is_next(&self) -> bool {
+        self.identity.is_next(self.known.as_deref())
     }
 
     /// Returns what it adds to the known memory, if that can be told.
@@ -121,7 +127,8 @@ impl WritePlan {
         let is_staged = self.mode == Mode::Save
             && self.messages.size() >= staged_from
             && self.transactions
-            && may_transact;
+            && may_transact
+            && self.is_next();
         self.chunks = cut(&self.messages);
         self.send(if is_staged { self.staged() } else { self.scripted() });
     }
@@ -149,7 +156,7 @@ impl WritePlan {
     /// Returns all messages as arguments of one script.
     fn scripted(&self) -> Sent {
         let known = self.known.as_deref();
-        let is_foreseen = (known.is_some() || self.creates) && self.identity.is_next(known);
+        let is_foreseen = (known.is_some() || self.creates) && self.is_next();
         let next = match (self.mode, self.chunks.as_slice()) {
             _ if !is_foreseen => None,
             (Mode::Append, [chunk]) => Line::appended(known, self.author(), chunk),
