@@ -16,7 +16,7 @@ pub use extend::Extension;
 pub use header::{Header, Open};
 pub use line::{Author, Line};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::messages::Messages;
 
 /// How a store writes its memories. It reads either layout.
@@ -96,7 +96,10 @@ pub fn read_log(mut elements: Vec<Bytes>) -> Result<Log> {
     let run = elements.iter().rev().take(header.open.chunks).map(|chunk| chunk.len() + 1).sum();
     let messages = Messages::from_lines(elements, header.skip)?;
     if messages.len() != header.count {
-        return Err(incomplete(header.count, messages.len()));
+        let (counted, found) = (header.count, messages.len());
+        return Err(incomplete(&format!(
+            "its header counts {counted} messages, {found} are there"
+        )));
     }
     Ok(Log { header, messages, run })
 }
@@ -113,19 +116,16 @@ pub fn read_log_tail(mut elements: Vec<Bytes>, count: usize) -> Result<(Header, 
     let wanted = count.min(header.count);
     let messages = Messages::from_lines(elements, 0)?;
     if messages.len() < wanted {
-        return Err(incomplete(wanted, messages.len()));
+        let counted = header.count;
+        return Err(incomplete(&format!(
+            "its header counts {counted} messages, not all of the last {wanted} are there"
+        )));
     }
     Ok((header, messages.last(wanted)))
 }
 
-fn incomplete(expected: usize, found: usize) -> Error {
-    Error::new(
-        ErrorKind::Corrupt { index: None },
-        format!(
-            "the stored memory is damaged: its header counts {expected} messages, {found} are \
-             there; nothing was changed"
-        ),
-    )
+fn incomplete(what: &str) -> Error {
+    Error::corrupt(format!("the stored memory is damaged: {what}; nothing was changed"))
 }
 
 #[cfg(test)]
@@ -169,7 +169,10 @@ mod tests {
     fn missing_messages_are_told_and_not_hidden() {
         let error = read_log(vec![HEADER.into(), "{\"a\":1}".into()]).unwrap_err();
         assert!(error.message().contains("counts 2 messages, 1 are there"), "{error}");
-        assert!(read_log_tail(vec![HEADER.into(), "{\"a\":1}".into()], 2).is_err());
+        let error = read_log_tail(vec![HEADER.into(), "{\"a\":1}".into()], 2).unwrap_err();
+        assert!(error.message().contains("counts 2 messages, not all of the last 2 "), "{error}");
+        let error = read_log_tail(vec![HEADER.into()], 1).unwrap_err();
+        assert!(error.message().contains("counts 2 messages, not all of the last 1 "), "{error}");
         assert!(read_log(vec![]).is_err());
     }
 

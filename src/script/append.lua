@@ -10,8 +10,15 @@ local added = #ARGV - 10
 local size = added > 0 and #ARGV[#ARGV] + 1 or 0
 local small = added == 1 and size < CHUNK_BYTES
 -- How long the list is says whether there are chunks that were never committed: they are cut off. The
--- usual append learns it from its push, and pushes again behind the cut if it has to.
+-- usual append learns it from its push, and pushes again behind the cut if it has to. A memory that lacks
+-- chunks is left as it was: a run that is folded then would take others along.
 local length = small and call('RPUSH', key, ARGV[11]) - 1 or line and call('LLEN', key)
+if line and length < chunks + 1 then
+  if small then
+    call('LTRIM', key, '0', '-2')
+  end
+  return { 8, tonumber(rev), tonumber(count) }
+end
 if line and length > chunks + 1 then
   call('LTRIM', key, '0', chunks)
   if small then

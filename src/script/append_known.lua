@@ -7,7 +7,7 @@ if is_known then
     length = call('RPUSH', key, ARGV[9], ARGV[11])
   end
   if length ~= ARGV[10] + 0 then
-    -- There are chunks that were never committed, which the rest of the script cuts off.
+    -- There are chunks that were never committed, or chunks are missing: the rest of the script says which.
     call('LTRIM', key, '0', '-2')
     is_known = false
   elseif line then

@@ -1,10 +1,11 @@
--- Deletes a memory if it is still the one that was read. ARGV: 1 its header line, 2 its birth.
+-- Deletes a memory if it is still the one that was read. ARGV: 1 its header line, 2 its birth ('': the
+-- line says none).
 -- Answers 1 deleted, 0 another memory (or none) is there now, -1 the memory has changed.
 local line = redis.call('LINDEX', KEYS[1], 0)
 if line and line == ARGV[1] then
   return redis.call('DEL', KEYS[1])
 end
-if line and string.match(line, ' born=(%S+) ') == ARGV[2] then
+if line and (string.match(line, ' born=(%S+) ') or '') == ARGV[2] then
   return -1
 end
 -- It may be this deletion that is sent again, and is not on the replicas yet: see replayed.lua.

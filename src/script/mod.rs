@@ -2,7 +2,27 @@
 //!
 //! Ids and messages only ever travel as `KEYS` and `ARGV`, so nothing a user stores can become
 //! code. Every write to a memory is one of these; a script looks at everything that can stop it (type, header, replay, expected revision) before its first write, since Redis rolls nothing
-//! back.
+//! back. The one exception is the push that an append learns the length of the list from, which it takes back.
+//!
+//! `ARGV` of the scripts that write to a memory, or to a document (where the fence's name is a second key,
+//! and not counted here):
+//!
+//! | script | 1 to 5 | from 6 on |
+//! |---|---|---|
+//! | `APPEND`, `SAVE` | TTL in ms, lane, token, seconds, expected revision | 6 messages, 7 messages in the last chunk, 8 known header, 9 next header, 10 elements that there are then, 11.. chunks |
+//! | `COMMIT`, after a push | the same | 6 known header, 7 pushed header, 8 its place from the end |
+//! | `COMMIT`, before a push | 1 TTL in ms, 2 header of an empty memory | |
+//! | `EXTEND` | the same as `APPEND` | 6 known header, 7 next header, 8 chunks that the known one counts, 9 chunks that stay, 10.. chunks |
+//! | `POP` | the same | 6 bytes of the message, 7 what is left of the chunk, 8 birth |
+//! | `DELETE` | 1 header, 2 birth | |
+//! | `TOUCH` | 1 TTL in ms | |
+//! | `LEASE` | 1 token, 2 ms, 3 asker, 4 number of the call | |
+//! | `DOCUMENT_SAVE` | the same as `APPEND` | 6 messages, 7 the document |
+//! | `DOCUMENT_APPEND` | the same | 6 revision that was read, 7 messages that it had, 8 messages, 9 their elements |
+//! | `DOCUMENT_POP` | the same | 6 revision that was read, 7 messages that it had, 8 bytes to keep, 9 what closes the array |
+//! | `DOCUMENT_DELETE` | the same | |
+//!
+//! What they answer is at the head of `open.lua`.
 
 use std::sync::LazyLock;
 

@@ -2,8 +2,10 @@
 --
 -- KEYS[1] the memory. ARGV: 1 TTL in ms ('0': never expires), 2 lane, 3 token, 4 seconds the lane is
 -- remembered beside a document, 5 expected revision ('-1': any); from 6 on each script has its own.
--- Answers the header that it wrote, or {status, revision, count}: 1 replayed, 2 conflict, 3 stale,
--- 4 reused, 5 absent. Where `answer` is set at the end, nothing is to be written.
+-- Answers the header that it wrote; the number 0 if it wrote the one that came with it; or {status,
+-- revision, count}: 0 applied (the header is a long one, or the memory is a document), 1 replayed,
+-- 2 conflict, 3 stale, 4 reused, 5 nothing to pop, 6 what a save relies on is not there, 7 see
+-- document_open.lua, 8 chunks are missing. Where `answer` is set at the end, nothing is to be written.
 local lane, token = ARGV[2], ARGV[3]
 local rev, count, total, skip, bytes, chunks, run, run_bytes, run_messages, born, lanes, rest
 local known, answer = false, nil

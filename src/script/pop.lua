@@ -10,7 +10,11 @@ end
 if count + 0 == 0 then
   return { 5, tonumber(rev), 0 }
 end
-if call('LLEN', key) > chunks + 1 then
+local length = call('LLEN', key)
+if length < chunks + 1 then
+  return { 8, tonumber(rev), tonumber(count) }
+end
+if length > chunks + 1 then
   call('LTRIM', key, '0', chunks) -- what was never committed
 end
 if ARGV[7] == '' then

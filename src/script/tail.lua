@@ -12,12 +12,15 @@ end
 local last = tonumber(chunks)
 local first = last + 1 - math.min(wanted, run)
 local elements = first > last and {} or redis.call('LRANGE', key, first, last)
+if #elements <= last - first then
+  -- Less is stored than the header counts: the reader will notice.
+  return { header }
+end
 wanted = wanted - messages
 while wanted > 0 and first > 1 do
   first = first - 1
   local chunk = redis.call('LINDEX', key, first)
   if not chunk then
-    -- Less is stored than the header counts: the reader will notice.
     return { header }
   end
   table.insert(elements, 1, chunk)

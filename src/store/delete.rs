@@ -34,12 +34,12 @@ impl Delete {
         let born = match Header::parse(&line) {
             Ok(header) => {
                 self.expect(header.revision)?;
-                header.born.to_string()
+                header.born.to_string().into()
             }
-            Err(_) if self.if_revision.is_none() && line.starts_with(b"redember:") => String::new(),
+            Err(_) if self.if_revision.is_none() && line.starts_with(b"redember:") => birth(&line),
             Err(error) => return Err(error),
         };
-        let args = vec![line, born.into()];
+        let args = vec![line, born];
         let key = self.key.clone();
         self.request = Request::write([Command::Script { script: &script::DELETE, key, args }]);
         Ok(Step::Again)
@@ -71,6 +71,32 @@ impl Plan for Delete {
                 Ok(Step::Again)
             }
             _ => Ok(Step::Done(Answer::Bool(true))),
+        }
+    }
+}
+
+/// Returns the birth that a header says which is not to be understood otherwise, as the script finds it;
+/// nothing if it says none.
+fn birth(line: &Bytes) -> Bytes {
+    const BORN: &[u8] = b" born=";
+    let start = memchr::memmem::find(line, BORN).map_or(line.len(), |at| at + BORN.len());
+    let end = memchr::memchr(b' ', line.get(start..).unwrap_or_default());
+    end.map(|length| line.slice(start..start + length)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_birth_is_found_in_headers_of_any_version_that_say_one() {
+        for (line, born) in [
+            ("redember:2 rev=x born=wA.0:1 lanes=", "wA.0:1"),
+            ("redember:2 rev=x born=wA.0:1", ""),
+            ("redember:2 something=else", ""),
+            ("redember:2 ", ""),
+        ] {
+            assert_eq!(birth(&Bytes::from_static(line.as_bytes())), born, "{line}");
         }
     }
 }

@@ -21,6 +21,7 @@ mod pop;
 mod read;
 mod redis_store;
 mod seen;
+mod sent;
 mod status;
 mod tail;
 mod write;

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::identity::Identity;
 use super::read::read_last;
 use super::redis_store::StoreOptions;
-use super::status::{Status, stale};
+use super::status::{Status, incomplete, stale};
 use super::{Answer, Writer};
 use crate::decimal::decimal;
 use crate::error::{Error, Result};
@@ -78,6 +78,10 @@ impl Plan for Pop {
             Status::Conflict(_) => {
                 self.request = Request::read([read_last(&self.key, 1)]);
                 Ok(Step::Again)
+            }
+            Status::Incomplete => {
+                self.writer.forget(&self.key);
+                Err(incomplete())
             }
             Status::Stale
             | Status::Reused(_)

@@ -97,7 +97,7 @@ impl RedisStore {
             Verb::Touch(_) | Verb::Write(_) | Verb::Pop(_) | Verb::Delete(..) => {
                 self.plan_write(verb, writer)?
             }
-            Verb::Lease(asked) => lease::lease(&options.keyspace.key(&asked.id), asked),
+            Verb::Lease(asked) => lease::lease(&options.keyspace.key(&asked.id), asked, writer),
             Verb::Page(scan) => list::page(&options.keyspace, scan),
             Verb::Ping => ping(),
         })

@@ -20,6 +20,8 @@ pub(super) enum Status {
     NotThere,
     /// Only of a document: how many messages it has is not known.
     NotCounted,
+    /// The memory lacks chunks that its header counts, and was left as it was.
+    Incomplete,
 }
 
 impl Status {
@@ -40,6 +42,7 @@ impl Status {
             4 => Ok(Self::Reused(revision)),
             6 => Ok(Self::NotThere),
             7 => Ok(Self::NotCounted),
+            8 => Ok(Self::Incomplete),
             _ => Err(Error::corrupt("a redember script gave an answer of another version")),
         }
     }
@@ -54,6 +57,14 @@ pub(crate) fn conflict(actual: u64) -> Error {
         } else {
             format!("the memory is at revision {actual}: load it again and repeat the change")
         },
+    )
+}
+
+/// Chunks are missing that the header counts.
+pub(super) fn incomplete() -> Error {
+    Error::corrupt(
+        "the stored memory is damaged: chunks are missing that its header counts; nothing was changed: \
+         save a whole conversation in its place, or delete it",
     )
 }
 

@@ -54,10 +54,14 @@ impl Tail {
     }
 
     /// Takes the chunks that were thought to be the last ones, and the header; `None` if that is
-    /// another one, or the messages are too few.
+    /// another one, the messages are too few, or chunks are missing: then others come before them.
     fn read_known(&self, known: &Line, mut replies: Replies) -> Result<Option<Messages>> {
         let chunks = replies.take()?.texts()?;
         if replies.take()?.text()?.as_ref() != Some(known.text()) {
+            return Ok(None);
+        }
+        let asked = last_chunks(known.header(), self.count);
+        if asked.is_none_or(|(first, last)| chunks.len() <= last - first) {
             return Ok(None);
         }
         let wanted = self.count.min(known.header().count);

@@ -10,7 +10,8 @@ use bytes::Bytes;
 use super::content::Content;
 use super::identity::Identity;
 use super::known::Seen;
-use super::status::{Status, conflict, reused, stale};
+use super::sent::Sent;
+use super::status::{Status, conflict, incomplete, reused, stale};
 use super::{Answer, Mode, Write, Writer, Written};
 use crate::decimal::{decimal, from_the_end};
 use crate::error::{Error, Result};
@@ -24,7 +25,8 @@ use crate::script::{self, Script};
 const STAGED_BYTES: usize = 1 << 10;
 /// The same, where the header is not known: it takes one more script.
 const BEGUN_BYTES: usize = 4 << 10;
-/// The most chunks that a save of a known memory has as arguments of its script.
+/// The most chunks that a save has as arguments of its script together with the header that it makes: Lua's
+/// stack takes no more than about 8000. What is pushed has no such limit.
 const FEW_CHUNKS: usize = 1000;
 
 /// Returns the plan of a save or an append; it sends saves as `transactions`, if it may.
@@ -46,33 +48,17 @@ pub(super) fn plan(
         mode: write.mode,
         identity,
         if_revision: write.if_revision,
-        may_be_first: is_at(0),
+        creates: is_at(0),
         transactions,
         messages: write.messages.clone(),
         content: None,
-        extension: None,
         chunks: Vec::new(),
         known: None,
-        next: None,
-        stage: Stage::Whole,
+        sent: Sent::Script { next: None },
         request: Request::read([]),
     };
     plan.begin(seen);
     Box::new(plan)
-}
-
-/// How a write is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    /// As what it adds to the messages that it has in common with what is there.
-    Extended,
-    /// As arguments of one script.
-    Whole,
-    /// Pushed as it is, behind the header that it makes, and committed by a small script that comes with
-    /// it: in one transaction where there may be no memory yet.
-    Staged,
-    /// Pushed before; the server did not know the script that commits.
-    Committed,
 }
 
 struct WritePlan {
@@ -81,21 +67,18 @@ struct WritePlan {
     writer: Arc<Writer>,
     identity: Identity,
     if_revision: Option<u64>,
-    /// Whether there need be no memory yet.
-    may_be_first: bool,
+    /// Whether it makes the memory where there is none: a revision that it expects may forbid that.
+    creates: bool,
     ttl: Bytes,
     transactions: bool,
     messages: Messages,
     /// Of a save: what the messages are.
     content: Option<Content>,
-    extension: Option<Extension>,
     /// All messages, unless it is an extension that is sent.
     chunks: Vec<Chunk>,
     /// The header that the writer saw last, unless that cannot be the one to change.
     known: Option<Arc<Line>>,
-    /// What this write makes of it, or of nothing; `None` where a script has to say.
-    next: Option<Line>,
-    stage: Stage,
+    sent: Sent,
     request: Request,
 }
 
@@ -111,16 +94,28 @@ impl WritePlan {
         if self.mode == Mode::Save && self.transactions {
             let (content, goes_on) = self.writer.compare(&self.messages, before);
             self.content = Some(content);
-            let known = self.known.as_ref().filter(|_| goes_on && is_settled);
-            self.extension = known.and_then(|known| Extension::of(known.header(), &self.messages));
+            if goes_on
+                && is_settled
+                && self.is_next()
+                && let Some(sent) = self.extension()
+            {
+                return self.send(sent);
+            }
         }
-        if self.extension.is_some() {
-            self.send(Stage::Extended);
-        }
-        if self.next.is_none() {
-            self.extension = None;
-            self.send_all();
-        }
+        self.send_all();
+    }
+
+    /// Returns whether nothing in the known header says that this write may be a repetition.
+    fn is_next(&self) -> bool {
+        self.identity.is_next(self.known.as_deref())
+    }
+
+    /// Returns what it adds to the known memory, if that can be told.
+    fn extension(&self) -> Option<Sent> {
+        let known = self.known.as_deref()?;
+        let extension = Extension::of(known.header(), &self.messages)?;
+        let next = Line::extended(known, self.author(), &extension)?;
+        Some(Sent::Extension { extension, next })
     }
 
     /// Sends all messages.
@@ -132,45 +127,59 @@ impl WritePlan {
         let is_staged = self.mode == Mode::Save
             && self.messages.size() >= staged_from
             && self.transactions
-            && may_transact;
+            && may_transact
+            && self.is_next();
         self.chunks = cut(&self.messages);
-        self.send(if is_staged { Stage::Staged } else { Stage::Whole });
+        self.send(if is_staged { self.staged() } else { self.scripted() });
     }
 
-    fn send(&mut self, stage: Stage) {
-        self.stage = stage;
-        self.next = self.next_line();
-        self.request = self.next_request();
+    fn send(&mut self, sent: Sent) {
+        self.request = self.request_of(&sent);
+        self.sent = sent;
     }
 
     fn author(&self) -> Author<'_> {
         Author { lane: self.identity.lane(), token: self.identity.token() }
     }
 
-    fn next_line(&self) -> Option<Line> {
+    /// Returns all messages as they are pushed and committed: in one transaction with what makes a memory,
+    /// where there may be none.
+    fn staged(&self) -> Sent {
         let known = self.known.as_deref();
-        let is_told = self.stage != Stage::Whole || known.is_some() || self.may_be_first;
-        match (self.mode, self.chunks.as_slice()) {
-            _ if !is_told || !self.identity.is_next(known) => None,
-            _ if self.stage == Stage::Extended => {
-                Line::extended(known?, self.author(), self.extension.as_ref()?)
-            }
+        match Line::saved(known, self.author(), &self.chunks) {
+            Some(next) if known.is_none() && self.creates => Sent::Transaction { next },
+            Some(next) => Sent::Push { next },
+            None => self.scripted(),
+        }
+    }
+
+    /// Returns all messages as arguments of one script.
+    fn scripted(&self) -> Sent {
+        let known = self.known.as_deref();
+        let is_foreseen = (known.is_some() || self.creates) && self.is_next();
+        let next = match (self.mode, self.chunks.as_slice()) {
+            _ if !is_foreseen => None,
             (Mode::Append, [chunk]) => Line::appended(known, self.author(), chunk),
             (Mode::Save, chunks) if (1..=FEW_CHUNKS).contains(&chunks.len()) => {
                 Line::saved(known, self.author(), chunks)
             }
             _ => None,
-        }
+        };
+        Sent::Script { next }
     }
 
-    fn next_request(&self) -> Request {
-        match (self.stage, &self.next, &self.extension) {
-            (Stage::Extended, Some(next), Some(extension)) => {
-                Request::write([self.extend(next, extension)])
+    fn request_of(&self, sent: &Sent) -> Request {
+        let word = |word: &'static str| Command::Plain(vec![Bytes::from_static(word.as_bytes())]);
+        match sent {
+            Sent::Extension { extension, next } => Request::write([self.extend(next, extension)]),
+            Sent::Script { next } => Request::write([self.script(next.as_ref())]),
+            Sent::Push { next } => Request::write([self.push(next), self.commit(next)]),
+            Sent::Transaction { next } => {
+                let begin = self.run(&script::COMMIT, vec![self.ttl.clone(), self.expected()]);
+                let (push, commit) = (self.push(next), self.commit(next));
+                Request::write([word("MULTI"), begin, push, commit, word("EXEC")])
             }
-            (Stage::Staged, Some(next), _) => self.staged(next),
-            (Stage::Committed, Some(next), _) => Request::write([self.commit(next)]),
-            _ => Request::write([self.script()]),
+            Sent::Commit { next } => Request::write([self.commit(next)]),
         }
     }
 
@@ -184,26 +193,15 @@ impl WritePlan {
         self.run(&script::EXTEND, args)
     }
 
-    /// Returns what pushes the next header and the chunks behind what is there, and commits them.
+    /// Returns what pushes the next header and the chunks behind what is there.
     ///
     /// Nobody sees what is pushed behind a header, so pushing need not be one step with the rest. Making
     /// a memory has to be.
-    fn staged(&self, next: &Line) -> Request {
-        let word = |word: &'static str| Command::Plain(vec![Bytes::from_static(word.as_bytes())]);
+    fn push(&self, next: &Line) -> Command {
         let mut push = Vec::with_capacity(3 + self.chunks.len());
         push.extend([Bytes::from_static(b"RPUSHX"), self.key.clone(), next.text().clone()]);
         push.extend(self.chunks.iter().map(|chunk| chunk.text.clone()));
-        let (push, commit) = (Command::Plain(push), self.commit(next));
-        if !self.may_be_begun() {
-            return Request::write([push, commit]);
-        }
-        let begin = self.run(&script::COMMIT, vec![self.ttl.clone(), self.expected()]);
-        Request::write([word("MULTI"), begin, push, commit, word("EXEC")])
-    }
-
-    /// Returns whether a memory is to be made where there is none.
-    fn may_be_begun(&self) -> bool {
-        self.known.is_none() && self.may_be_first
+        Command::Plain(push)
     }
 
     /// Returns the header that is thought to be there: the known one, or that of the empty memory which
@@ -228,13 +226,13 @@ impl WritePlan {
         args
     }
 
-    fn script(&self) -> Command {
+    fn script(&self, next: Option<&Line>) -> Command {
         let script = match self.mode {
             Mode::Save => &script::SAVE,
             Mode::Append => &script::APPEND,
         };
         let mut args = self.arguments();
-        args.extend(match &self.next {
+        args.extend(match next {
             Some(next) => {
                 let known = self.known.as_ref().map(|known| known.text().clone());
                 let length = next.header().chunks + 1;
@@ -253,16 +251,56 @@ impl WritePlan {
         self.run(&script::COMMIT, args)
     }
 
-    /// Takes the reply of the script that writes; `None` where it did not run.
-    fn script_reply(&self, replies: Vec<Reply>) -> Option<Reply> {
-        let last = replies.into_iter().next_back();
-        if self.stage != Stage::Staged || !self.may_be_begun() {
-            return last;
+    /// Sends what is to follow where the script that commits did not run.
+    fn go_on_after(&mut self, reply: Option<&Reply>) {
+        let is_unknown = matches!(reply, Some(Reply::Error(error)) if error.code == "NOSCRIPT");
+        let sent = std::mem::replace(&mut self.sent, Sent::Script { next: None });
+        let sent = match sent {
+            Sent::Push { next } | Sent::Transaction { next } if is_unknown => Sent::Commit { next },
+            // It was refused: the whole write in one script says why, or succeeds.
+            _ => self.scripted(),
+        };
+        self.send(sent);
+    }
+
+    /// Reads what the script that writes has answered.
+    fn read(&mut self, status: Status) -> Result<Step> {
+        let sent = std::mem::replace(&mut self.sent, Sent::Script { next: None });
+        let was_extension = matches!(sent, Sent::Extension { .. });
+        let next = sent.next();
+        match status {
+            Status::Stored(line) => {
+                // Had the known header been there, the next one would have been taken.
+                let is_settled = self.known.is_none() || next.is_none();
+                self.writer.learn_written(&self.key, &line, is_settled, self.content);
+                return Ok(applied(&Header::parse(&line)?));
+            }
+            Status::StoredNext => {
+                let next = next.ok_or_else(|| Error::corrupt("nothing was asked for"))?;
+                let step = applied(next.header());
+                let (line, content) = (Arc::new(next), self.content);
+                self.writer.remember(&self.key, Seen { line, is_settled: true, content });
+                return Ok(step);
+            }
+            Status::Written(written) => {
+                self.writer.forget(&self.key);
+                return Ok(Step::Done(Answer::Written(written)));
+            }
+            Status::Conflict(actual) => return Err(conflict(actual)),
+            Status::Stale => return Err(stale()),
+            Status::Reused(actual) => return Err(reused(actual)),
+            Status::Incomplete => {
+                self.writer.forget(&self.key);
+                return Err(incomplete());
+            }
+            Status::NotThere if was_extension => self.send_all(),
+            // The memory that was known is gone, as a rule: one is made to push to.
+            Status::NotThere if self.known.take().is_some() && self.creates => {
+                self.send(self.staged());
+            }
+            Status::NotThere | Status::NotCounted => self.send(self.scripted()),
         }
-        match last {
-            Some(Reply::Array(replies)) => replies.into_iter().next_back(),
-            _ => None,
-        }
+        Ok(Step::Again)
     }
 }
 
@@ -277,61 +315,92 @@ impl Plan for WritePlan {
     }
 
     fn advance(&mut self, replies: Vec<Reply>) -> Result<Step> {
-        let is_transaction = self.stage == Stage::Staged && self.may_be_begun();
+        let is_transaction = matches!(self.sent, Sent::Transaction { .. });
         if is_transaction && matches!(replies.first(), Some(Reply::Error(_))) {
             self.writer.send_no_transactions();
         }
-        let stage = match (self.stage, self.script_reply(replies)) {
-            (Stage::Staged, Some(Reply::Error(error))) if error.code == "NOSCRIPT" => {
-                Stage::Committed
+        match (self.sent.reply(replies), &self.sent) {
+            (None, Sent::Script { .. } | Sent::Extension { .. }) => {
+                Err(Error::corrupt("the server gave no answer"))
             }
-            (Stage::Whole | Stage::Extended, None) => {
-                return Err(Error::corrupt("the server gave no answer"));
+            (Some(reply), Sent::Script { .. } | Sent::Extension { .. })
+            | (Some(reply @ (Reply::Array(_) | Reply::Text(_) | Reply::Integer(_))), _) => {
+                self.read(Status::read(reply)?)
             }
-            (Stage::Whole | Stage::Extended, Some(reply))
-            | (_, Some(reply @ (Reply::Array(_) | Reply::Text(_) | Reply::Integer(_)))) => {
-                match Status::read(reply)? {
-                    Status::Stored(line) => {
-                        // Had the known header been there, the next one would have been taken.
-                        let is_settled = self.known.is_none() || self.next.is_none();
-                        self.writer.learn_written(&self.key, &line, is_settled, self.content);
-                        return Ok(applied(&Header::parse(&line)?));
-                    }
-                    Status::StoredNext => {
-                        let next = self.next.take();
-                        let next = next.ok_or_else(|| Error::corrupt("nothing was asked for"))?;
-                        let step = applied(next.header());
-                        let (line, content) = (Arc::new(next), self.content);
-                        self.writer.remember(&self.key, Seen { line, is_settled: true, content });
-                        return Ok(step);
-                    }
-                    Status::Written(written) => {
-                        self.writer.forget(&self.key);
-                        return Ok(Step::Done(Answer::Written(written)));
-                    }
-                    Status::Conflict(actual) => return Err(conflict(actual)),
-                    Status::Stale => return Err(stale()),
-                    Status::Reused(actual) => return Err(reused(actual)),
-                    Status::NotThere if self.stage == Stage::Extended => {
-                        self.extension = None;
-                        self.send_all();
-                        return Ok(Step::Again);
-                    }
-                    // The memory that was known is gone, as a rule: one is made to push to.
-                    Status::NotThere if self.known.take().is_some() && self.may_be_begun() => {
-                        Stage::Staged
-                    }
-                    Status::NotThere | Status::NotCounted => Stage::Whole,
-                }
+            (reply, _) => {
+                self.go_on_after(reply.as_ref());
+                Ok(Step::Again)
             }
-            // The transaction was refused: the whole write in one script says why, or succeeds.
-            _ => Stage::Whole,
-        };
-        self.send(stage);
-        Ok(Step::Again)
+        }
     }
 
     fn op_id(&mut self) -> Option<String> {
         (self.mode == Mode::Append).then(|| self.identity.op_id())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keyspace::MemoryId;
+    use crate::store::Ttl;
+
+    /// Returns the plan of a save of so many messages, each of which is a chunk of its own.
+    fn save(chunks: usize, if_revision: Option<u64>, transactions: bool) -> Box<dyn Plan> {
+        let line = format!("{{\"x\":\"{}\"}}", "y".repeat(256 << 10));
+        let one = Messages::from_lines(vec![line.into()], 0).unwrap();
+        let write = Write {
+            id: MemoryId::new("m").unwrap(),
+            mode: Mode::Save,
+            messages: one.pick(std::iter::repeat_n(0, chunks)),
+            if_revision,
+            idempotency_key: None,
+            ttl: Ttl::Setting,
+        };
+        assert_eq!(cut(&write.messages).len(), chunks);
+        let ttl = Bytes::from_static(b"0");
+        plan(ttl, Bytes::from_static(b"m"), &write, &Writer::new().unwrap(), transactions)
+    }
+
+    fn queued() -> Reply {
+        Reply::Text(Bytes::from_static(b"QUEUED"))
+    }
+
+    #[test]
+    fn a_first_save_of_very_many_chunks_is_read_as_what_was_sent() {
+        let mut plan = save(FEW_CHUNKS + 1, None, true);
+        assert_eq!(plan.request().commands.len(), 5, "a transaction");
+        let executed = Reply::Array(vec![Reply::Integer(0), Reply::Integer(1), Reply::Integer(0)]);
+        let replies = vec![queued(), queued(), queued(), queued(), executed];
+        let Step::Done(Answer::Written(written)) = plan.advance(replies).unwrap() else {
+            panic!("the save is over");
+        };
+        assert_eq!((written.revision, written.count), (1, FEW_CHUNKS + 1));
+    }
+
+    #[test]
+    fn one_that_expects_a_revision_is_pushed_and_makes_no_memory() {
+        let mut plan = save(2, Some(7), true);
+        assert_eq!(plan.request().commands.len(), 2);
+        let conflict = Reply::Array(vec![Reply::Integer(2), Reply::Integer(9), Reply::Integer(1)]);
+        assert!(plan.advance(vec![Reply::Integer(0), conflict]).is_err());
+    }
+
+    #[test]
+    fn a_script_with_very_many_chunks_says_itself_what_it_makes() {
+        let mut plan = save(FEW_CHUNKS + 1, None, false);
+        assert_eq!(plan.request().commands.len(), 1);
+        let answer = vec![Reply::Integer(0), Reply::Integer(1), Reply::Integer(1001)];
+        assert!(matches!(plan.advance(vec![Reply::Array(answer)]), Ok(Step::Done(_))));
+    }
+
+    #[test]
+    fn a_transaction_that_was_refused_becomes_a_script() {
+        let mut plan = save(1, None, true);
+        let refused = || Reply::Error(crate::plan::ServerError::parse("NOPERM no MULTI"));
+        let replies = (0..5).map(|_| refused()).collect();
+        assert!(matches!(plan.advance(replies), Ok(Step::Again)));
+        assert_eq!(plan.request().commands.len(), 1);
+        assert!(matches!(plan.advance(vec![Reply::Integer(0)]), Ok(Step::Done(_))));
     }
 }

@@ -116,11 +116,19 @@ impl Writer {
     /// Takes the lowest lane of `key` that no other write holds.
     pub fn lane(self: &Arc<Self>, key: &Bytes) -> Lane {
         let index = self.lock().take(key, Instant::now());
-        // Relaxed: the number only has to grow, and the lane orders the writes that share it.
-        let number = self.sequence.fetch_add(1, Ordering::Relaxed);
         let name = if index == 0 { self.first.clone() } else { lane_name(&self.name, index) };
-        let number = decimal(number);
+        let number = self.next_number();
         Lane { writer: self.clone(), key: key.clone(), index, name, number, retired: false }
+    }
+
+    /// Returns the writer's name, and a number for a call that needs no lane.
+    pub(super) fn next_call(&self) -> (Bytes, Bytes) {
+        (self.name.clone().into(), self.next_number())
+    }
+
+    fn next_number(&self) -> Bytes {
+        // Relaxed: the number only has to grow, and the lane orders the writes that share it.
+        decimal(self.sequence.fetch_add(1, Ordering::Relaxed))
     }
 
     /// Returns whether saves may be transactions.

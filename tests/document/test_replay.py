@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -140,6 +141,36 @@ def test_a_late_delete_does_not_delete_what_was_written_since(
         raw.set(KEY, to_document([user("new")]))
         assert deletion.result() is True
         assert raw.get(KEY) == to_document([user("new")])
+
+
+def test_a_late_delete_that_found_nothing_does_not_delete_what_was_written_since(
+    backend: RedisBackend, proxy: Proxy, own_server: RealServer
+) -> None:
+    """Its first attempt was held up, the second found nothing, and somebody wrote before the first came."""
+    assert backend.delete("m") is False
+    late = next(request for request in reversed(proxy.requests) if SCRIPT in request)
+    with own_server.client() as raw, RedisBackend.go_deep_agent(own_server.address) as other:
+        assert raw.exists(KEY) == 0
+        assert 0 < raw.pttl(FENCE) <= 600_000
+        other.save("m", talk(1))
+        with socket.create_connection(("127.0.0.1", own_server.port), timeout=5) as connection:
+            connection.sendall(late)
+            assert connection.recv(1 << 16).startswith(b"*3\r\n:1\r\n"), "a repetition"
+        assert other.load("m") == talk(1)
+        assert backend.delete("m") is True, "another deletion is one"
+
+
+def test_a_delete_that_found_nothing_forgets_no_writer(
+    backend: RedisBackend, own_server: RealServer
+) -> None:
+    """An append from before that is sent again must find its mark."""
+    with own_server.client() as raw:
+        backend.append("m", [user("a")])
+        raw.delete(KEY)
+        lanes = raw.get(FENCE).split(b" lanes=")[1]
+        with RedisBackend.go_deep_agent(own_server.address) as other:
+            assert other.delete("m") is False
+        assert lanes in raw.get(FENCE)
 
 
 def test_an_unknown_outcome_can_be_settled_by_its_id(

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+from redember import RedisBackend
 from tests.backends import Maker
+from tests.polling import eventually
+from tests.proxy import Fault, Proxy
+from tests.servers import RealServer
 from tests.talk import talk
 
 
@@ -60,3 +65,47 @@ def test_delete_leaves_no_memory_in_the_directory(make: Maker) -> None:
     backend.delete("secret-name")
     left = [path for path in make.directory.rglob("*") if path.is_file()]
     assert not any(b"needle-in-a-haystack" in path.read_bytes() for path in left)
+
+
+@pytest.mark.parametrize(
+    "header", ["redember:2 rev={} later=yes", "redember:2 rev={} born=wAAAAAAAAAAAA.0:1 later=yes"]
+)
+def test_a_memory_of_a_later_version_that_is_written_to_meanwhile_is_deleted(
+    own_server: RealServer, header: str
+) -> None:
+    """Its revision cannot be read here, and `True` for what is still there would be wrong."""
+    key = "redember:memories:m"
+    with (
+        Proxy(own_server.port) as proxy,
+        own_server.client() as raw,
+        RedisBackend(proxy.address).with_timeout(4) as backend,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        backend.exists("m")
+        raw.rpush(key, header.format(1), "chunk")
+        proxy.inject(Fault("swallow", b"\r\nEVAL", on="request"))
+        deletion = pool.submit(backend.delete, "m")
+        assert eventually(lambda: proxy.lost)
+        raw.lset(key, 0, header.format(2))
+        assert deletion.result() is True
+        assert raw.exists(key) == 0
+
+
+def test_a_delete_of_what_cannot_be_read_spares_what_was_made_since(own_server: RealServer) -> None:
+    """The reply was lost, and the memory that is there now is another one."""
+    with (
+        Proxy(own_server.port) as proxy,
+        own_server.client() as raw,
+        RedisBackend(own_server.address) as other,
+        RedisBackend(proxy.address).with_timeout(4) as backend,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        backend.save("other", talk(1))
+        assert backend.delete("other") is True
+        raw.rpush("redember:memories:m", "redember:2 rev=1 later=yes", "chunk")
+        proxy.lose_reply(b"\r\nEVAL", hang=True)
+        deletion = pool.submit(backend.delete, "m")
+        assert eventually(lambda: proxy.lost)
+        other.save("m", talk(1))
+        assert deletion.result() is True
+        assert other.load("m") == talk(1)

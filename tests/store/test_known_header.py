@@ -122,7 +122,8 @@ def test_a_memory_that_lost_a_chunk_stays_damaged(make: Maker) -> None:
         backend.append("m", talk(1, start=number))
     make.raw.rpop(make.key("m"))
     for number in range(3):
-        backend.append("m", talk(1, start=10 + number))
+        with pytest.raises(CorruptError):
+            backend.append("m", talk(1, start=10 + number))
         with pytest.raises(CorruptError):
             backend.load("m")
 

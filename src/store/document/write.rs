@@ -112,9 +112,11 @@ impl Plan for DocumentPlan {
             Status::Written(written) => Ok(Step::Done(Answer::Written(written))),
             Status::Conflict(actual) => Err(conflict(actual)),
             Status::Reused(actual) => Err(reused(actual)),
-            Status::Stale | Status::Stored(_) | Status::StoredNext | Status::NotThere => {
-                Err(stale())
-            }
+            Status::Stale
+            | Status::Stored(_)
+            | Status::StoredNext
+            | Status::NotThere
+            | Status::Incomplete => Err(stale()),
             Status::NotCounted => {
                 self.request = Request::read([read_info(&self.keys.document, false)]);
                 self.reading = true;
