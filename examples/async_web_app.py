@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, StreamingRespon
 from starlette.routing import Route
 
 from redember import AsyncAgent, AsyncRedisBackend
-from redember.errors import BackendError, InvalidArgumentError
+from redember.errors import BackendError, InvalidArgumentError, MemoryNotSavedError
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -56,7 +56,36 @@ async def chat(request: Request) -> Response:
     A client that goes away closes the stream: nothing of that turn is stored.
     """
     text = (await request.body()).decode()
-    return StreamingResponse(agent_of(request).stream(text), media_type="text/plain")
+    pieces = answer(agent_of(request), text, request.app.state.unsaved)
+    return StreamingResponse(pieces, media_type="text/plain")
+
+
+async def answer(
+    agent: AsyncAgent, text: str, unsaved: list[MemoryNotSavedError]
+) -> AsyncIterator[str]:
+    """Yield the answer; what could not be stored of the turn outlives its agent in `unsaved`."""
+    async with aclosing(agent.stream(text)) as pieces:
+        try:
+            async for piece in pieces:
+                yield piece
+        except MemoryNotSavedError as error:  # the whole answer was sent: nothing to tell the user
+            if error.pending:  # else it is too large
+                unsaved.append(error)
+
+
+async def store_later(backend: AsyncRedisBackend, unsaved: list[MemoryNotSavedError]) -> None:
+    """Store what agents could not, once memory is back; each turn once, by its key.
+
+    The turns are in RAM until then. A service that must not lose them when it is stopped writes
+    them to a queue of its own: they are messages and a key, and the error can be pickled.
+    """
+    while True:
+        await asyncio.sleep(1)
+        for error in [*unsaved]:
+            with suppress(BackendError):  # not yet
+                for key, turn in error.unsaved.items():
+                    await backend.append(error.memory_id, turn, idempotency_key=key)
+                unsaved.remove(error)
 
 
 async def history(request: Request) -> Response:
@@ -93,7 +122,10 @@ def make_app(url: str | None = None) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with backend:
             app.state.agent = AsyncAgent(Model()).with_short_memory(50).using_backend(backend)
+            app.state.unsaved = []
+            storing = asyncio.create_task(store_later(backend, app.state.unsaved))
             yield
+            storing.cancel()
 
     return Starlette(
         routes=[

@@ -6,7 +6,9 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from urllib.parse import parse_qsl, unquote, urlsplit
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from redember._local import FileBackend
 from redember._migrate import MigrationStep, migrate
@@ -39,12 +41,13 @@ def place(text: str) -> Verbs:
     url = text.removeprefix(_GO)
     is_go = url != text
     if not url.startswith("file:"):
+        _refuse_a_directory(url)
         return RedisBackend.go_deep_agent(url) if is_go else RedisBackend(url)
     parts = urlsplit(url)
     if parts.netloc:
         msg = "a file URL names no host: file:///path/of/directory"
         raise InvalidArgumentError(msg)
-    settings = dict(parse_qsl(parts.query, keep_blank_values=True))
+    settings: dict[str, Any] = dict(parse_qsl(parts.query, keep_blank_values=True))
     layout = settings.pop("layout", "document" if is_go else "log")
     if settings:
         msg = f"the only option of a file URL is layout, got {', '.join(sorted(settings))[:80]}"
@@ -53,6 +56,28 @@ def place(text: str) -> Verbs:
     if path is not None:
         return FileBackend(path, layout=layout)
     return FileBackend.go_deep_agent() if is_go else FileBackend(layout=layout)
+
+
+def _refuse_a_directory(text: str) -> None:
+    """Fail where a path is given that is no socket: all other paths are meant as directories.
+
+    Raises:
+        InvalidArgumentError: With the URL to write instead.
+    """
+    if text.startswith(("/", "~", "./", "../")) and not Path(text).is_socket():
+        msg = f"there is no socket {text!r} of a server; for a directory write file:{quote(text)}"
+        raise InvalidArgumentError(msg)
+
+
+def _refuse_nothing(source: Verbs) -> None:
+    """Fail where the directory to copy from is not there: its name is wrong.
+
+    Raises:
+        InvalidArgumentError: There is none.
+    """
+    if isinstance(source, FileBackend) and not source.path.is_dir():
+        msg = f"there is no directory {str(source.path)!r} to copy memories from"
+        raise InvalidArgumentError(msg)
 
 
 def _bar(step: MigrationStep) -> None:
@@ -92,13 +117,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return its exit status.
 
     Returns:
-        0 when all is done, 1 when some memories could not be copied, 2 when nothing could be begun
-        or a backend failed, 130 after Ctrl-C.
+        0 when all is done, 1 when some memories could not be copied, 2 when nothing could be begun,
+        because there is no such directory to copy from, say, or a backend failed, 130 after Ctrl-C.
     """
     given = _parser().parse_args(arguments)
     draws = sys.stderr.isatty() and not given.quiet
     try:
         with place(given.source) as source, place(given.target) as target:
+            _refuse_nothing(source)
             report = migrate(
                 source,
                 target,

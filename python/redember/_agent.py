@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from typing import Any, Self, TypeVar
 
@@ -68,6 +68,10 @@ class Agent(Builder, Closing):
     def using_backend(self, backend: MemoryBackend) -> Self:
         """Return a copy that keeps its long memory in `backend`.
 
+        Turns that this agent could not store, or that nobody told it to store, are in the copy too,
+        to be stored there. Both agents store them under the same idempotency keys: once, should
+        both backends be the same place.
+
         Raises:
             InvalidArgumentError: It is no `MemoryBackend`.
         """
@@ -114,7 +118,7 @@ class Agent(Builder, Closing):
 
     def stream(
         self, text: str, *, on_abort: _doing.OnAbort = "discard", **model_options: Any
-    ) -> Iterator[str]:
+    ) -> Generator[str, None, None]:
         """Ask the model, and yield its answer piece by piece.
 
         The turn is stored when the model has ended, before the iterator does. A model without a
@@ -244,10 +248,7 @@ class Agent(Builder, Closing):
 
     def _work(self) -> None:
         while True:
-            try:
-                self._run(self._conversation.save())
-            except Exception as error:  # noqa: BLE001 -- told at the next call
-                self._conversation.failure = error
+            self._run(self._conversation.try_to_save())  # a failure is told at the next call
             with self._worker_lock:
                 if self._conversation.failure or not self._conversation.owes:
                     self._worker = None

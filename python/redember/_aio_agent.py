@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import weakref
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Self, TypeVar
 
@@ -62,6 +62,10 @@ class AsyncAgent(Builder, AsyncClosing):
     def using_backend(self, backend: AsyncMemoryBackend) -> Self:
         """Return a copy that keeps its long memory in `backend`.
 
+        Turns that this agent could not store, or that nobody told it to store, are in the copy too,
+        to be stored there. Both agents store them under the same idempotency keys: once, should
+        both backends be the same place.
+
         Raises:
             InvalidArgumentError: It is no `AsyncMemoryBackend`.
         """
@@ -108,7 +112,7 @@ class AsyncAgent(Builder, AsyncClosing):
 
     def stream(
         self, text: str, *, on_abort: _doing.OnAbort = "discard", **model_options: Any
-    ) -> AsyncIterator[str]:
+    ) -> AsyncGenerator[str, None]:
         """Ask the model, and yield its answer piece by piece.
 
         The turn is stored when the model has ended, before the iterator does. A model without a
@@ -251,10 +255,8 @@ class AsyncAgent(Builder, AsyncClosing):
 
     async def _work(self) -> None:
         while self._conversation.owes:
-            try:
-                await self._run(self._conversation.save())
-            except Exception as error:  # noqa: BLE001 -- told at the next call
-                self._conversation.failure = error
+            await self._run(self._conversation.try_to_save())
+            if self._conversation.failure is not None:  # told at the next call
                 break
         watch(self, owes=self._conversation.owes)
 

@@ -74,6 +74,9 @@ class Builder:
     def _changed(self, **changes: Any) -> Self:
         agent = type(self).__new__(type(self))
         agent._set_up(dataclasses.replace(self._settings, **changes))  # noqa: SLF001 -- one of us
+        old, new = self._conversation, agent._conversation  # noqa: SLF001
+        if old.memory_id == new.memory_id and ("backend" in changes or old.took_over):
+            new.take_over(old)
         return agent
 
     @classmethod
@@ -151,10 +154,12 @@ class Builder:
             memory_id: Its name, for example after a user or session.
             auto_save: When a turn is stored. `"each_turn"`, or `True`: before `ask` returns.
                 `"background"`: soon after, in order, and at the latest by `close()` or when the
-                process ends. `"off"`, or `False`: by `save_long_memory()` alone.
-            on_save_error: What happens when a turn cannot be stored. Either way the agent keeps it,
-                and stores it once, with the next turn. `"raise"`: `MemoryNotSavedError`, which has
-                the answer. `"keep"`: `ask` returns the answer, with a `MemoryNotSavedWarning`.
+                process ends; what fails is tried again after the next answer. `"off"`, or
+                `False`: by `save_long_memory()` alone.
+            on_save_error: What happens when a turn cannot be stored. Either way the agent keeps it
+                for as long as the agent lives, and stores it once, with the next turn. `"raise"`:
+                `MemoryNotSavedError`, which has the answer, and the turn for others to store.
+                `"keep"`: `ask` returns the answer, with a `MemoryNotSavedWarning`.
             sync: `"lazy"`: the memory is loaded once; what others store in it later is seen after
                 `load_long_memory()`. `"always"`: it is loaded before each question.
             lease: How long a turn may keep the turns of other agents waiting, in any process: they
@@ -188,7 +193,7 @@ class Builder:
         )
 
     def using_redis(self, addr_or_url: str | None = None) -> Self:
-        """Return a copy that keeps its long memory in Redis.
+        """Return a copy that keeps its long memory in Redis, as `using_backend()` does.
 
         Args:
             addr_or_url: Where it is, such as `"localhost:6379"`. Default: `REDEMBER_URL`, then

@@ -6,7 +6,7 @@ import os
 
 from redember.errors import InvalidArgumentError
 
-__all__ = ["check_flag", "check_text", "check_whole", "checked_path"]
+__all__ = ["check_flag", "check_number", "check_text", "check_whole", "checked_path"]
 
 
 def check_text(name: str, value: object) -> None:
@@ -59,6 +59,13 @@ def check_flag(name: str, value: object) -> None:
     """Check that `value` is `True` or `False`."""
     if not isinstance(value, bool):
         msg = f"{name} must be True or False, got {type(value).__name__}"
+        raise InvalidArgumentError(msg)
+
+
+def check_number(name: str, value: object) -> None:
+    """Check that `value` is a number; whether it is in range is for others to say."""
+    if not (hasattr(value, "__float__") or hasattr(value, "__index__")):
+        msg = f"{name} must be a number, got {type(value).__name__}"
         raise InvalidArgumentError(msg)
 
 

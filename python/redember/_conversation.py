@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import uuid
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -13,15 +14,13 @@ from typing import Any, Literal
 
 from redember._core import Messages, OpIds
 from redember._hooks import Hooks, tell
+from redember._save_error import NEVER, save_error, save_warning
 from redember._steps import Steps
 from redember.errors import (
     BackendError,
     ConflictError,
     InvalidArgumentError,
-    InvalidMessageError,
-    MemoryNotSavedError,
-    MemoryNotSavedWarning,
-    TooLargeError,
+    OutcomeUnknownError,
 )
 
 __all__ = ["AutoSave", "Conversation", "OnSaveError", "loaded"]
@@ -31,18 +30,6 @@ _log = logging.getLogger("redember")
 AutoSave = Literal["each_turn", "background", "off"]
 OnSaveError = Literal["raise", "keep"]
 
-_PENDING = """\
-a turn could not be stored in memory {memory_id!r}: {error}
-
-It is not lost: the agent keeps it, and stores it once, with the next turn or by
-
-    agent.save_long_memory()"""
-
-_HOPELESS = """\
-a turn cannot be stored in memory {memory_id!r}: {error}
-
-It was answered, and will not be there when the memory is loaded again."""
-
 
 @dataclass(slots=True)
 class _Batch:
@@ -50,8 +37,8 @@ class _Batch:
 
     Attributes:
         turns: What is to be stored.
-        key: Its name, once it was sent; names follow each other in the order of sending.
-        was_sent: Whether it may be stored already; from then on it must not change.
+        key: Its name, once it was sent or somebody was told of it; from then on it does not change.
+        was_sent: Whether it may be stored already.
         base: How many messages were there before it, for a backend without `append`.
     """
 
@@ -65,13 +52,24 @@ class _Batch:
         """All turns as one."""
         return Messages(message for turn in self.turns for message in turn)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether more turns may come into it."""
+        return not (self.key or self.was_sent)
+
+    def named(self) -> str:
+        """Return its name, which a memory remembers for a day, and in any order of sending."""
+        self.key = self.key or uuid.uuid4().hex
+        return self.key
+
 
 @dataclass(slots=True)
 class Conversation:
     """What was said so far, and what of it its memory lacks.
 
     Turns reach the memory in order, each once. What was not stored yet waits in a queue, whose
-    first batch may be on its way.
+    first batch may be on its way. As long as there is a `failure`, none is. What can never be
+    stored is refused, and leaves the queue: it must not be in the way of the others.
 
     Attributes:
         memory_id: Which long memory; `None` for none.
@@ -82,7 +80,8 @@ class Conversation:
         hooks: Who is told.
         history: What this agent remembers, stored or not.
         is_loaded: Whether the memory was read.
-        failure: Why storing in the background failed, until somebody is told.
+        failure: Why storing failed, until somebody is told.
+        took_over: Whether it began with what another conversation had not stored.
     """
 
     memory_id: str | None
@@ -94,8 +93,11 @@ class Conversation:
     history: Messages = field(default_factory=Messages)
     is_loaded: bool = False
     failure: Exception | None = None
+    took_over: bool = False
     _takes_keys: bool | None = None
     _queue: deque[_Batch] = field(default_factory=deque[_Batch])
+    _refused: list[_Batch] = field(default_factory=list[_Batch])
+    _refusal: Exception | None = None
     _keys: OpIds = field(default_factory=OpIds)
 
     @property
@@ -119,16 +121,28 @@ class Conversation:
         """Go on without a history, and without loading it."""
         self.history, self.is_loaded = Messages(), True
 
-    def surface(self) -> None:
-        """Report, once, that storing in the background failed."""
-        failure, self.failure = self.failure, None
-        if failure is not None:
-            self.report(failure, None)
+    def take_over(self, other: Conversation) -> None:
+        """Begin with what `other` has not stored; both may store it, under the same names."""
+        if other.owes and other.failure is None:
+            return  # it is on its way to where it was said
+        for batch in [*other._queue]:
+            self._queue.append(_Batch([*batch.turns], batch.named(), batch.was_sent))
+        self.took_over = bool(self._queue)
+        other._keys = OpIds()  # a key that two have must stay the last of its lane
+
+    def surface(self, answer: str | None, on_save_error: OnSaveError | None = None) -> None:
+        """Report, once, that storing failed."""
+        if self.failure is not None:
+            try:
+                error = self._refusal or self.failure  # a failure will be told again
+                self._report(error, answer, on_save_error or self.on_save_error)
+            finally:
+                self.failure = self._refusal = None
+                self._refused.clear()
 
     def load(self) -> Steps[Messages]:
         """Read the memory; what is not stored yet follows what is."""
-        if any(batch.was_sent for batch in self._queue):
-            yield from self.save_or_keep(None)  # else it could be in both
+        yield from self.resolve()
         memory_id = self.memory_id
         found = loaded((yield partial(self.backend.load, memory_id)))
         self.history = found + self.unsaved
@@ -137,51 +151,89 @@ class Conversation:
         tell(self.hooks, "on_load", memory_id, len(found))
         return self.history
 
+    def resolve(self) -> Steps[None]:
+        """Store what may be stored already: it would be in what is loaded, and in what is not."""
+        if not self._is_in_doubt:
+            return
+        yield from self.try_to_save()
+        failure = self.failure
+        if failure is not None and self._is_in_doubt and self.on_save_error == "raise":
+            self.failure = None
+            raise failure
+
+    @property
+    def _is_in_doubt(self) -> bool:
+        return any(batch.was_sent for batch in self._queue)
+
     def commit(self, turn: Messages, answer: str | None) -> Steps[None]:
         """Take a whole turn in: the one way into the history and the memory."""
         self.history += turn
         if self.memory_id is None:
             return
         self._queue.append(_Batch([turn]))
-        if self.auto_save == "each_turn":
-            yield from self.save_or_keep(answer)
+        has_failed = self.auto_save == "background" and self.failure is not None
+        if self.auto_save == "each_turn" or has_failed:
+            yield from self.try_to_save()
+        self.surface(answer)
 
-    def save_or_keep(self, answer: str | None) -> Steps[None]:
-        """Store what waits; if that fails, do as `on_save_error` says."""
+    def try_to_save(self) -> Steps[None]:
+        """Store what waits; `failure` says why that failed."""
         try:
             yield from self.save()
         except Exception as error:  # noqa: BLE001 -- a backend of the user's may raise anything
-            self.report(error, answer)
+            self.failure = error
+        else:
+            self.failure = None
 
     def save(self) -> Steps[None]:
-        """Store what waits, in order."""
+        """Store what waits, in order; then raise if a turn was refused, until somebody is told."""
         while self._queue:
-            batch = self._head()
+            batch = self._joined(0)
+            before = batch.key, batch.was_sent, batch.base
+            batch.was_sent = True
             try:
                 yield from self._put(batch)
-            except InvalidArgumentError:
-                self._take(batch)
-                if len(batch.turns) == 1:
-                    raise  # it can never be stored, and must not be in the way of the others
-                self._queue.extendleft(_Batch([one], was_sent=True) for one in batch.turns[::-1])
+            except NEVER as error:
+                self._refuse(batch, error)
                 continue
+            except (BackendError, InvalidArgumentError) as error:
+                if _was_surely_not_applied(error):
+                    batch.key, batch.was_sent, batch.base = before
+                raise
             self._take(batch)
             _log.debug("stored %d messages in memory %r", len(batch.messages), self.memory_id)
             tell(self.hooks, "on_save", self.memory_id, len(batch.messages))
+        self.took_over = False
+        if self._refusal is not None:
+            raise self._refusal
 
-    def _head(self) -> _Batch:
-        """Return the first batch, with all that follows in it if it was not sent yet."""
-        head = self._queue[0]
-        if not head.was_sent:
-            while len(self._queue) > 1 and not self._queue[1].was_sent:
-                head.turns += self._queue[1].turns
-                del self._queue[1]
-            head.was_sent = True
-        return head
+    def _refuse(self, batch: _Batch, error: Exception) -> None:
+        """Take a batch out; if it is of several turns, each has to be tried alone."""
+        if not self._take(batch):
+            return
+        if len(batch.turns) == 1:
+            self._refused.append(batch)
+            self._refusal = self._refusal or error
+            return
+        parts = [_Batch([turn]) for turn in batch.turns]
+        for part in parts:
+            part.named()
+        self._queue.extendleft(reversed(parts))
 
-    def _take(self, batch: _Batch) -> None:
-        if self._queue and self._queue[0] is batch:  # else the memory is being deleted
+    def _joined(self, at: int) -> _Batch:
+        """Return a batch of the queue, with those that follow in it if it is open."""
+        batch = self._queue[at]
+        while batch.is_open and len(self._queue) > at + 1 and self._queue[at + 1].is_open:
+            batch.turns += self._queue[at + 1].turns
+            del self._queue[at + 1]
+        return batch
+
+    def _take(self, batch: _Batch) -> bool:
+        """Take a batch out of the queue, if it is there: else the memory is being deleted."""
+        is_there = bool(self._queue) and self._queue[0] is batch
+        if is_there:
             self._queue.popleft()
+        return is_there
 
     def _put(self, batch: _Batch) -> Steps[None]:
         backend, memory_id, messages = self.backend, self.memory_id, batch.messages
@@ -193,12 +245,12 @@ class Conversation:
                 batch.key = batch.key or self._keys.next_id()
                 try:
                     yield partial(append, memory_id, messages, idempotency_key=batch.key)
-                except (InvalidMessageError, TooLargeError):
+                except NEVER:
                     raise
-                except InvalidArgumentError:  # it has no room for keys, and nothing was sent
+                except InvalidArgumentError:  # it may have no room for keys; nothing was sent
+                    yield partial(append, memory_id, messages)
                     self._takes_keys = False
-                else:
-                    return
+                return
             yield partial(append, memory_id, messages)
             return
         found = loaded((yield partial(backend.load, memory_id)))
@@ -232,36 +284,32 @@ class Conversation:
     def drop_unsaved(self) -> None:
         """Forget what waits to be stored."""
         self._queue.clear()
-        self.failure = None
+        self._refused.clear()
+        self.failure = self._refusal = None
 
-    def report(
-        self, error: Exception, answer: str | None, on_save_error: OnSaveError | None = None
-    ) -> None:
+    def _report(self, error: Exception, answer: str | None, how: OnSaveError) -> None:
         """Say that `error` kept a turn from being stored: raise, or warn.
 
         Raises:
             MemoryNotSavedError: Unless turns are kept without an error.
         """
         tell(self.hooks, "on_error", self.memory_id, error)
-        pending = not isinstance(error, InvalidArgumentError)
-        text = (_PENDING if pending else _HOPELESS).format(
-            memory_id=self.memory_id, error=_why(error)
-        )
-        if (on_save_error or self.on_save_error) == "keep":
+        if how == "keep":
             _log.warning("could not store in memory %r: %s", self.memory_id, type(error).__name__)
-            warnings.warn(MemoryNotSavedWarning(text), stacklevel=2)
+            warnings.warn(save_warning(error, self.memory_id), stacklevel=2)
             return
-        cause = error if isinstance(error, BackendError) else BackendError("", applied="unknown")
-        raised = MemoryNotSavedError(
-            text,
-            operation=cause.operation,
-            attempts=cause.attempts,
-            elapsed=cause.elapsed,
-            applied=cause.applied,
-            retryable=pending,
-        )
-        raised.answer, raised.memory_id, raised.pending = answer, self.memory_id or "", pending
-        raise raised from error
+        raise save_error(error, self.memory_id, answer, self._hand_out()) from error
+
+    def _hand_out(self) -> dict[str, Messages]:
+        """Return what is not stored, by names that it keeps: others may store it from now on."""
+        at = 0
+        while at < len(self._queue):
+            batch = self._joined(at)
+            batch.named()
+            batch.was_sent = True
+            at += 1
+        self._keys = OpIds()  # a key that was told must stay the last of its lane
+        return {batch.named(): batch.messages for batch in (*self._refused, *self._queue)}
 
 
 def loaded(found: Iterable[Any] | None) -> Messages:
@@ -271,13 +319,10 @@ def loaded(found: Iterable[Any] | None) -> Messages:
     return Messages(() if found is None else found)
 
 
-def _why(error: Exception) -> str:
-    """Return what an error says, if it is one of ours; others could quote a message."""
-    return (
-        str(error)
-        if isinstance(error, BackendError | InvalidArgumentError)
-        else type(error).__name__
-    )
+def _was_surely_not_applied(error: BackendError | InvalidArgumentError) -> bool:
+    if isinstance(error, InvalidArgumentError):
+        return True
+    return error.applied == "no" and not isinstance(error, OutcomeUnknownError)
 
 
 def _takes(function: Callable[..., Any], name: str) -> bool:

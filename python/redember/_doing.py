@@ -46,7 +46,6 @@ def turn(  # noqa: PLR0913 -- what a turn depends on, most by name
         on_abort: What becomes of a turn that ends before the model has answered.
     """
     if settings.memory_id is not None:
-        conversation.surface()
         is_shared = settings.sync == "always" or settings.lease is not None
         if is_shared or not conversation.is_loaded:
             yield from load(conversation, settle)
@@ -69,13 +68,21 @@ def turn(  # noqa: PLR0913 -- what a turn depends on, most by name
         if on_abort == "keep" and exchange.so_far and settings.remembers:
             aborted = Messages([Message.assistant(exchange.so_far, metadata={"aborted": True})])
             try:
-                yield from conversation.commit(exchange.said + aborted, None)
+                yield from _take_in(conversation, exchange.said + aborted, None, settle)
             except MemoryNotSavedError:  # it is kept; why the turn ended is told instead
                 _log.warning("could not store an aborted turn in memory %r", settings.memory_id)
         raise
     if settings.remembers:
-        yield from conversation.commit(exchange.said, answers[0])
+        yield from _take_in(conversation, exchange.said, answers[0], settle)
     return answers
+
+
+def _take_in(
+    conversation: Conversation, said: Messages, answer: str | None, settle: Call
+) -> Steps[None]:
+    if conversation.failure is not None:
+        yield settle  # what was begun again since: two must not store the same
+    yield from conversation.commit(said, answer)
 
 
 def load(conversation: Conversation, settle: Call) -> Steps[Messages]:
@@ -91,19 +98,16 @@ def load(conversation: Conversation, settle: Call) -> Steps[Messages]:
 def save(conversation: Conversation, settle: Call) -> Steps[None]:
     """Store what waits to be stored, or raise."""
     yield settle
-    conversation.failure = None
-    try:
-        yield from conversation.save()
-    except Exception as error:  # noqa: BLE001 -- a backend of the user's may raise anything
-        conversation.report(error, None, on_save_error="raise")
+    yield from conversation.try_to_save()
+    conversation.surface(None, "raise")
 
 
 def close(conversation: Conversation, settle: Call) -> Steps[None]:
     """Store what should be stored without being asked for."""
     yield settle
-    conversation.failure = None
     if conversation.auto_save != "off":
-        yield from conversation.save_or_keep(None)
+        yield from conversation.try_to_save()
+    conversation.surface(None)
 
 
 def delete(conversation: Conversation, settle: Call) -> Steps[None]:
@@ -123,6 +127,7 @@ def fork(conversation: Conversation, copy: Conversation, settle: Call) -> Steps[
     messages = conversation.history
     if conversation.memory_id is not None:
         yield settle
+        yield from conversation.resolve()
         stored = loaded((yield partial(conversation.backend.load, conversation.memory_id)))
         messages = stored + conversation.unsaved
     yield from copy.create(messages)

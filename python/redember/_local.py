@@ -12,6 +12,7 @@ from redember._core import file_store, memory_store
 from redember._options import (
     DEFAULT_TTL,
     Duration,
+    Layout,
     check_layout,
     seconds,
     store_settings,
@@ -44,7 +45,7 @@ class _Files:
         self,
         path: str | os.PathLike[str] | None = None,
         *,
-        layout: str = "log",
+        layout: Layout = "log",
         ttl: Duration | None = DEFAULT_TTL,
         ttl_refresh_on_load: bool = False,
         timeout: Duration = 5.0,

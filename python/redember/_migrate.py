@@ -114,7 +114,8 @@ def migrate(  # noqa: PLR0913 -- what to do, all keywords
         hold, is in `failed`, and the others go on.
 
     Raises:
-        InvalidArgumentError: Source and target are no blocking backends, or are the same place.
+        InvalidArgumentError: Source and target are no blocking backends, or are the same place; or
+            `ids` are one id and no list of them.
         BackendError: A backend cannot be reached; run it again later.
 
     Example:
@@ -128,6 +129,9 @@ def migrate(  # noqa: PLR0913 -- what to do, all keywords
             kind = type(backend).__name__
             msg = f"{name} must be a blocking backend such as RedisBackend, got {kind}"
             raise InvalidArgumentError(msg)
+    if isinstance(ids, (str, bytes)):
+        msg = f"ids must be a list of memory IDs, got one {type(ids).__name__}; wrap it in []"
+        raise InvalidArgumentError(msg)
     _refuse_the_same_place(source, target, dry_run=dry_run)
     carrier = _Carrier(source, target, move, dry_run, overwrite, keep_ttl)
     chosen = [*dict.fromkeys(source.list() if ids is None else ids)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, SupportsIndex
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, SupportsIndex, get_args
 
 from redember._address import TlsOptions, read_servers
 from redember._checks import check_flag, check_text, check_whole
@@ -20,7 +20,9 @@ __all__ = [
     "DEFAULT_GO_PREFIX",
     "DEFAULT_PREFIX",
     "DEFAULT_TTL",
+    "Durability",
     "Duration",
+    "Layout",
     "RedisOptions",
     "check_layout",
     "check_options",
@@ -32,8 +34,9 @@ __all__ = [
 DEFAULT_PREFIX: Final = "redember:memories:"
 DEFAULT_TTL: Final = timedelta(days=7)
 DEFAULT_GO_PREFIX: Final = "go-deep-agent:memories:"
-LAYOUTS: Final = ("log", "document")
-DURABILITIES: Final = ("auto", "ack", "confirmed", "replicated")
+
+Layout = Literal["log", "document"]
+Durability = Literal["auto", "ack", "confirmed", "replicated"]
 
 Duration = timedelta | float | str
 """A time span: a `timedelta`, seconds, or text such as `"7d"`, `"24h"`, `"90m"`, `"30s"`."""
@@ -141,12 +144,12 @@ class RedisOptions:
     prefix: str = DEFAULT_PREFIX
     ttl: Duration | None = DEFAULT_TTL
     ttl_refresh_on_load: bool = False
-    layout: str = "log"
+    layout: Layout = "log"
     pool_size: int = 10
     timeout: Duration = 5.0
     protocol: int = 2
     tls: bool | TlsOptions = False
-    durability: str = "auto"
+    durability: Durability = "auto"
     replicas: int = 1
     max_message_bytes: int = 16 << 20
     max_conversation_bytes: int = 256 << 20
@@ -171,8 +174,8 @@ class RedisOptions:
         check_whole("protocol", self.protocol, 2, 3)
         if not isinstance(self.tls, TlsOptions):
             check_flag("tls", self.tls)
-        if self.durability not in DURABILITIES:
-            msg = f"durability must be one of {', '.join(DURABILITIES)}"
+        if self.durability not in get_args(Durability):
+            msg = f"durability must be one of {', '.join(get_args(Durability))}"
             raise InvalidArgumentError(msg)
         check_whole("replicas", self.replicas, 1, 100)
 
@@ -214,7 +217,7 @@ class RedisOptions:
         return read_servers(self.addr, several=self.cluster or sentinels, port=port)
 
     @property
-    def durability_in_force(self) -> str:
+    def durability_in_force(self) -> Literal["ack", "confirmed", "replicated"]:
         """The durability that `"auto"` stands for, or the one that was chosen."""
         if self.durability != "auto":
             return self.durability
@@ -277,6 +280,6 @@ def check_layout(layout: object) -> None:
         InvalidArgumentError: There is none.
     """
     check_text("layout", layout)
-    if layout not in LAYOUTS:
-        msg = f"layout must be one of {', '.join(LAYOUTS)}, got {str(layout)[:40]!r}"
+    if layout not in get_args(Layout):
+        msg = f"layout must be one of {', '.join(get_args(Layout))}, got {str(layout)[:40]!r}"
         raise InvalidArgumentError(msg)

@@ -7,7 +7,8 @@ and a `save`. Only `append` is safe when several writers share a memory: between
 
 If `append` takes a keyword `idempotency_key`, each call gets one, and a call that is repeated
 because nobody knows what became of it gets the same one again: a second append with it must change
-nothing. Without it, an append that raises must not have stored anything.
+nothing. Without it, an append that raises must not have stored anything. Nor must one that raises a
+`redember.errors.BackendError` with `applied="no"`: its turn may come again with another key.
 
 Turns can hold a lease where there are `hold_lease(memory_id, token, seconds)` and
 `release_lease(memory_id, token)`, both with a `bool` for whether it is, or was, the token's.

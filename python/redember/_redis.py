@@ -15,7 +15,9 @@ from redember._options import (
     DEFAULT_GO_PREFIX,
     DEFAULT_PREFIX,
     Credentials,
+    Durability,
     Duration,
+    Layout,
     RedisOptions,
     check_options,
     store_settings,
@@ -163,7 +165,7 @@ class _Configured:
         )
         return self._reconnecting(tls=tls)
 
-    def with_durability(self, durability: str, replicas: int = 1) -> Self:
+    def with_durability(self, durability: Durability, replicas: int = 1) -> Self:
         """Return a copy whose writes count as done as `durability` says; see `RedisOptions`.
 
         Args:
@@ -230,7 +232,7 @@ class _Configured:
         ending = "" if last == ":" else f"={quote(last, safe='')}"
         return self._changed(prefix=f"{head}@{quote(name, safe='')}{ending}:")
 
-    def with_layout(self, layout: str) -> Self:
+    def with_layout(self, layout: Layout) -> Self:
         """Return a copy that writes memories in `layout`, `"log"` or `"document"`.
 
         Documents can be shared with programs on the Go library go-deep-agent. Either layout is

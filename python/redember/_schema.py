@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import math
 import types
 from typing import (
     Annotated,
@@ -34,45 +35,77 @@ _PLAIN: dict[Any, tuple[str, tuple[type, ...]]] = {
 }
 
 
-def schema(hint: Any, where: str) -> dict[str, Any]:
+def schema(hint: Any, where: str, within: tuple[Any, ...] = ()) -> dict[str, Any]:
     """Return what JSON fits `hint`, as JSON Schema.
+
+    Args:
+        hint: A type.
+        where: Whose it is, for the error.
+        within: The types with members that it is in.
 
     Raises:
         InvalidArgumentError: There is no JSON for such a type; it is said to be `where`.
     """
     if hint is Any:
         return {}
-    if hint in _PLAIN:
+    if isinstance(hint, type) and hint in _PLAIN:
         return {"type": _PLAIN[hint][0]}
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
-        return {"enum": [member.value for member in hint]}
+        return _one_of([member.value for member in hint], hint, where)
     if _has_members(hint):
-        return {
-            "type": "object",
-            "properties": {
-                name: schema(member, f"{where}.{name}") for name, member in _members(hint).items()
-            },
-            "required": _required(hint),
-            "additionalProperties": False,
-        }
-    return _generic(hint, where)
+        return _object(hint, where, within)
+    return _generic(hint, where, within)
 
 
-def _generic(hint: Any, where: str) -> dict[str, Any]:
+def _object(hint: Any, where: str, within: tuple[Any, ...]) -> dict[str, Any]:
+    if hint in within:
+        msg = f"{where}: {hint!r} is a part of itself; a tool takes what has an end"
+        raise InvalidArgumentError(msg)
+    try:
+        members = _members(hint)
+    except (NameError, TypeError) as error:
+        msg = f"{where}: the type hints of {hint!r} cannot be read: {error}"
+        raise InvalidArgumentError(msg) from None
+    return {
+        "type": "object",
+        "properties": {
+            name: schema(member, f"{where}.{name}", (*within, hint))
+            for name, member in members.items()
+        },
+        "required": _required(hint),
+        "additionalProperties": False,
+    }
+
+
+def _one_of(values: list[Any], hint: Any, where: str) -> dict[str, Any]:
+    for value in values:
+        finite = not isinstance(value, float) or math.isfinite(value)
+        if not (value is None or (isinstance(value, (str, int, float)) and finite)):
+            msg = f"{where}: {hint!r} has a value that is no JSON text, number, boolean or null"
+            raise InvalidArgumentError(msg)
+    return {"enum": values}
+
+
+def _generic(  # noqa: PLR0911 -- one line for each kind
+    hint: Any, where: str, within: tuple[Any, ...]
+) -> dict[str, Any]:
     origin, inner = get_origin(hint), get_args(hint)
     if origin is Annotated:
         notes = [note for note in inner[1:] if isinstance(note, str)]
-        return schema(inner[0], where) | ({"description": " ".join(notes)} if notes else {})
+        about = {"description": " ".join(notes)} if notes else {}
+        return schema(inner[0], where, within) | about
     if origin in (Required, NotRequired):
-        return schema(inner[0], where)
+        return schema(inner[0], where, within)
     if origin in (Union, types.UnionType):
-        return {"anyOf": [schema(one, where) for one in inner]}
+        return {"anyOf": [schema(one, where, within) for one in inner]}
     if origin is Literal:
-        return {"enum": [getattr(value, "value", value) for value in inner]}
+        return _one_of([getattr(value, "value", value) for value in inner], hint, where)
+    if origin in (list, dict) and not inner:  # typing.List and typing.Dict
+        return schema(origin, where)
     if origin is list:
-        return {"type": "array", "items": schema(inner[0], where)}
+        return {"type": "array", "items": schema(inner[0], where, within)}
     if origin is dict and inner[0] is str:
-        return {"type": "object", "additionalProperties": schema(inner[1], where)}
+        return {"type": "object", "additionalProperties": schema(inner[1], where, within)}
     msg = (
         f"{where}: {hint!r} has no JSON form. A tool may take str, int, float, bool, None, list, "
         "dict of str, Literal, Enum, dataclasses, TypedDict, and unions of them"
@@ -100,9 +133,9 @@ def convert(hint: Any, value: Any, where: str) -> Any:  # noqa: PLR0911 -- one l
     if _has_members(hint):
         return hint(**_fields(hint, value, where))
     value = _plain(origin or hint, value, where)
-    if origin is list:
+    if origin is list and inner:
         return [convert(inner[0], item, f"{where}[{i}]") for i, item in enumerate(value)]
-    if origin is dict:
+    if origin is dict and inner:
         return {key: convert(inner[1], item, f"{where}.{key}") for key, item in value.items()}
     return value
 

@@ -146,23 +146,26 @@ class Exchange:
         else:
             replies = []
             for _ in range(choices):
-                replies.append((yield self._request("complete", prompt)))
+                self.so_far = ""
+                replies.append((yield from self._whole("complete", prompt)))
         if not replies:
             raise AgentError(_WITHOUT_TEXT)
         return [_message(reply) for reply in replies]
 
     def _stream(self, prompt: Messages) -> Steps[Message]:
         """Ask the model for pieces, and hand them on; the whole message is what is said."""
-        reply = yield self._request(
-            "stream" if hasattr(self.model, "stream") else "complete", prompt
-        )
-        pull, close = _ends_of(reply)
-        whole = reply if pull is None else (yield from self._pieces(pull, close))
-        message = _message(whole)
+        method = "stream" if hasattr(self.model, "stream") else "complete"
+        message = _message((yield from self._whole(method, prompt)))
         if not self.so_far and isinstance(message.content, str) and message.content:
             self.so_far = message.content
             yield message.content
         return message
+
+    def _whole(self, method: str, prompt: Messages) -> Steps[object]:
+        """Ask the model; if it answers in pieces, hand them on, and return what they amount to."""
+        reply = yield self._request(method, prompt)
+        pull, close = _ends_of(reply)
+        return reply if pull is None else (yield from self._pieces(pull, close))
 
     def _pieces(self, pull: Call, close: Call | None) -> Steps[object]:
         """Hand on the pieces of a stream, and return what they amount to."""
@@ -236,11 +239,14 @@ def _message(reply: object) -> Message:
     """
     if isinstance(reply, str):
         return Message.assistant(reply)
-    if inspect.isawaitable(reply) or hasattr(reply, "__anext__"):
+    if inspect.isawaitable(reply):
         if inspect.iscoroutine(reply):
             reply.close()  # or Python would warn that nobody awaited it
         kind = type(reply).__name__
-        msg = f"the model returned a {kind}, to be awaited: use it with AsyncAgent, not Agent"
+        msg = (
+            f"the model returned a {kind}, to be awaited, in the place of an answer; if it is for "
+            "asyncio code, use it with AsyncAgent, not Agent"
+        )
         raise AgentError(msg)
     message = reply
     if isinstance(message, Mapping):

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 from redember._batch import BatchResult
+from redember._checks import check_number
 from redember._closing import Closing
 from redember._core import Batch, MemoryInfo, Message, Messages, Store, WriteResult
 from redember._options import Duration, given_ttl
@@ -209,10 +210,11 @@ class Verbs(Closing):
     def iter_ids(self) -> Iterator[str]:
         """Yield the ids of all memories, page by page, in memory that does not grow with them.
 
-        An id that is there all the while comes; one that is made or deleted meanwhile may come.
-        Each comes once, unless over 200,000 others came after it: what was given before those is
-        forgotten, and can come again where a server is restarted, a slot moves, or most keys are
-        deleted meanwhile. `list` has each once, however many there are.
+        An id that exists all the while is yielded; one that is made or deleted meanwhile may be.
+
+        The last 200,000 ids are remembered, so none of them is yielded twice. An older one can be,
+        if a server restarts, a slot moves or most keys are deleted during the listing. `list`
+        returns each once, however many there are.
         """
         listing = self._store.listing()
         while (page := self._store.page(listing)) is not None:
@@ -244,7 +246,11 @@ class Verbs(Closing):
             memory_id: Which memory.
             token: Your own random name: the same one takes the lease again.
             seconds: For how long.
+
+        Raises:
+            InvalidArgumentError: The token is no text, or `seconds` no number that is a time.
         """
+        check_number("seconds", seconds)
         return self._store.hold_lease(memory_id, token, seconds)
 
     def release_lease(self, memory_id: str, token: str) -> bool:

@@ -9,7 +9,7 @@
     │   ├── MemoryBusyError                      another turn holds the memory's lease
     │   └── ToolRoundsExceededError              the model went on calling tools
     └── BackendError                             a call on a backend failed
-        ├── MemoryNotSavedError                  an agent could not store a turn; `.answer`
+        ├── MemoryNotSavedError                  a turn is not stored; `.answer`, `.unsaved`
         ├── UnavailableError (ConnectionError)   not applied: the server could not be reached
         │   └── UnavailableTimeoutError          ... before the deadline; also DeadlineExceededError
         ├── OutcomeUnknownError (ConnectionError)  a write was sent and its reply never came
@@ -38,7 +38,13 @@ Two warnings: `InsecureTlsWarning`, wherever certificates are not checked, and
 
 from __future__ import annotations
 
-from typing import Literal
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from redember._core import Messages
 
 __all__ = [
     "AgentError",
@@ -113,7 +119,13 @@ class LongMemoryIdRequiredError(AgentError, ValueError):
 
 
 class MemoryBusyError(AgentError):
-    """Another turn holds the lease of the memory; the model was not asked."""
+    """Another turn holds the lease of the memory; the model was not asked.
+
+    Attributes:
+        retryable: `True`: the same call may succeed later with no change by the caller.
+    """
+
+    retryable: Literal[True] = True
 
 
 class ToolRoundsExceededError(AgentError):
@@ -131,7 +143,8 @@ class BackendError(RedemberError):
         operation: The verb that failed, such as `"append"`.
         attempts: How many times a request was tried.
         elapsed: Seconds from the start of the call.
-        applied: `"no"` when the call surely changed nothing, `"unknown"` when it may have.
+        applied: `"no"` when the call surely changed nothing, `"unknown"` when it may have, `"yes"`
+            when it did, and only a promise about it was not kept, such as of replicas.
         retryable: Whether the same call may succeed later with no change by the caller.
     """
 
@@ -142,7 +155,7 @@ class BackendError(RedemberError):
         operation: str = "",
         attempts: int = 0,
         elapsed: float = 0.0,
-        applied: Literal["no", "unknown"] = "no",
+        applied: Literal["no", "unknown", "yes"] = "no",
         retryable: bool = False,
     ) -> None:
         """Make one; the core does."""
@@ -150,24 +163,38 @@ class BackendError(RedemberError):
         self.operation = operation
         self.attempts = attempts
         self.elapsed = elapsed
-        self.applied: Literal["no", "unknown"] = applied
+        self.applied: Literal["no", "unknown", "yes"] = applied
         self.retryable = retryable
 
 
 class MemoryNotSavedError(BackendError):
     """An agent could not store a turn after the model had answered; `__cause__` says why.
 
+    Whoever does not keep the agent can store what it could not, now or later, from anywhere:
+
+        for key, turn in error.unsaved.items():
+            backend.append(error.memory_id, turn, idempotency_key=key)
+
+    The agent itself uses the same keys, so each turn is stored once, whoever stores it and if both
+    do. A memory remembers such a key for a day, or for ten minutes where the agent's own attempt
+    may have been applied. A backend whose `append` has no `idempotency_key`, or no room for one,
+    cannot tell a repetition: there, leave it out, and store the turns or let the agent, not both.
+
     Attributes:
-        answer: What the model answered, or `None` when it was returned before: the turn was to be
-            stored in the background.
+        answer: What the model answered; `None` from `save_long_memory()` and `close()`, which do
+            not ask it.
         memory_id: Which memory.
         pending: Whether the agent keeps the turn, and stores it once with the next one, or at
-            `save_long_memory()`. If not, no backend could ever take it: it is too large.
+            `save_long_memory()`. If not, it could never store it: the turn is too large or no
+            JSON, or the agent's backend was closed.
+        unsaved: Every turn of the agent that is not stored, in order, by idempotency key; several
+            that follow each other may be under one.
     """
 
     answer: str | None = None
     memory_id: str = ""
     pending: bool = True
+    unsaved: Mapping[str, Messages] = MappingProxyType({})
 
 
 class UnavailableError(BackendError, ConnectionError):
@@ -186,11 +213,15 @@ class OutcomeUnknownError(BackendError, ConnectionError):
 
 
 class DeadlineExceededError(BackendError, TimeoutError):
-    """The call's deadline passed; it is also one of the two classes below."""
+    """The call's deadline passed.
+
+    It is also an `UnavailableError` or an `OutcomeUnknownError`: those that are raised are
+    `UnavailableTimeoutError` and `OutcomeUnknownTimeoutError`.
+    """
 
 
 class UnavailableTimeoutError(UnavailableError, DeadlineExceededError):
-    """The deadline passed and the call was surely not applied."""
+    """The deadline passed, and the call was surely not applied."""
 
 
 class OutcomeUnknownTimeoutError(OutcomeUnknownError, DeadlineExceededError):

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import redember
 from redember import Agent, AsyncAgent, FileBackend, InMemoryBackend, Messages
 from redember.errors import MemoryNotSavedError, MemoryNotSavedWarning
 from tests.agent.doubles import Appending, AsyncAppending, Kit, Scripted, said
@@ -100,7 +101,7 @@ def test_a_context_manager_stores_what_is_owed() -> None:
     asyncio.run(main())
 
 
-def test_a_failure_is_raised_at_the_next_question_and_nothing_is_lost(kit: Kit) -> None:
+def test_a_failure_that_lasts_is_raised_with_the_next_answer_and_nothing_is_lost(kit: Kit) -> None:
     shelf = Appending()
     agent = background(kit, shelf)
     kit.ask(agent, "one")
@@ -110,10 +111,56 @@ def test_a_failure_is_raised_at_the_next_question_and_nothing_is_lost(kit: Kit) 
     kit.run(until(kit, lambda: agent._conversation.failure))
     with pytest.raises(MemoryNotSavedError) as caught:
         kit.ask(agent, "three")
-    assert caught.value.answer is None
+    assert caught.value.answer == "answer 3"
+    assert [said(turn)[0] for turn in caught.value.unsaved.values()] == ["two", "three"]
     shelf.broken = set()
     kit.run(agent.close())
+    assert said(shelf.memories["a"])[::2] == ["one", "two", "three"]
+
+
+def test_a_failure_that_is_over_is_no_error(kit: Kit) -> None:
+    """The store was away for a moment: nobody has to know."""
+    shelf = Appending()
+    agent = background(kit, shelf)
+    shelf.broken = {"append"}
+    kit.ask(agent, "one")
+    kit.run(until(kit, lambda: agent._conversation.failure))
+    shelf.broken = set()
+    assert kit.ask(agent, "two") == "answer 2"
+    kit.run(agent.close())
     assert said(shelf.memories["a"])[::2] == ["one", "two"]
+
+
+def test_a_failure_outlives_a_turn_whose_model_fails(kit: Kit) -> None:
+    shelf = Appending()
+    model = Scripted("answer 1", RuntimeError("no answer"))
+    agent = kit.agent(model).with_long_memory("a", auto_save="background")
+    agent = agent.using_backend(kit.own(shelf))
+    shelf.broken = {"append"}
+    kit.ask(agent, "one")
+    kit.run(until(kit, lambda: agent._conversation.failure))
+    with pytest.raises(RuntimeError):
+        kit.ask(agent, "two")
+    with pytest.raises(MemoryNotSavedError) as caught:
+        kit.ask(agent, "three")
+    assert caught.value.answer == "answer 3"
+    shelf.broken = set()
+    kit.run(agent.close())
+    assert said(shelf.memories["a"])[::2] == ["one", "three"]
+
+
+def test_a_turn_that_was_refused_in_the_background_is_told_with_the_next_answer(kit: Kit) -> None:
+    backend = getattr(redember, f"{kit.flavour}InMemoryBackend")(max_message_bytes=100)
+    agent = kit.agent(Scripted()).with_long_memory("a", auto_save="background")
+    agent = agent.using_backend(backend)
+    kit.ask(agent, "x" * 200)
+    kit.run(until(kit, lambda: agent._conversation.failure))
+    with pytest.raises(MemoryNotSavedError) as caught:
+        kit.ask(agent, "two")
+    assert (caught.value.answer, caught.value.pending) == ("answer 2", False)
+    assert [said(turn)[0] for turn in caught.value.unsaved.values()] == ["x" * 200]
+    kit.run(agent.close())
+    assert kit.stored(backend, "a") == ["two", "answer 2"]
 
 
 def test_a_failure_may_be_a_warning_at_the_next_question(kit: Kit) -> None:

@@ -69,6 +69,16 @@ def test_a_time_that_is_none_is_refused(seconds: float) -> None:
         InMemoryBackend().hold_lease("a", "mine", seconds)
 
 
+@pytest.mark.parametrize("seconds", ["60", None, timedelta(seconds=60)])
+def test_a_time_that_is_no_number_is_refused(kit: Kit, seconds: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="seconds must be a number"):
+        kit.run(kit.memory().hold_lease("a", "mine", seconds))
+
+
+def test_a_memory_that_is_busy_can_be_asked_again_later() -> None:
+    assert MemoryBusyError("busy").retryable is True
+
+
 def test_a_file_that_is_no_lease_is_nobodys(make: Maker, backend: Any) -> None:
     if "file" not in make.kind.tags:
         pytest.skip("a matter of files")

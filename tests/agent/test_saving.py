@@ -130,7 +130,20 @@ def test_an_append_whose_reply_was_lost_is_repeated_with_its_key(kit: Kit) -> No
     kit.ask(agent, "three")
     assert said(shelf.memories["a"])[::2] == ["one", "two", "three"]
     assert shelf.keys[0] == shelf.keys[1] == shelf.keys[2]
-    assert len(set(shelf.keys)) == 2, "what waited behind it is one append"
+    assert len(set(shelf.keys)) == 3, "two was in an error: it keeps the name that it has there"
+
+
+def test_what_waits_and_is_in_no_error_is_one_append(kit: Kit) -> None:
+    shelf = Keyed()
+    agent = kit.agent(Scripted()).with_long_memory("a", on_save_error="keep")
+    agent = agent.using_backend(own(kit, shelf))
+    shelf.lost = 3
+    for text in ("one", "two", "three"):
+        with pytest.warns(MemoryNotSavedWarning):
+            kit.ask(agent, text)
+    kit.run(agent.save_long_memory())
+    assert said(shelf.memories["a"])[::2] == ["one", "two", "three"]
+    assert len(set(shelf.keys)) == 2
 
 
 def test_a_save_that_was_applied_all_the_same_is_not_repeated(kit: Kit) -> None:

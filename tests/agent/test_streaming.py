@@ -18,7 +18,7 @@ from redember.errors import (
     LongMemoryIdRequiredError,
     MemoryNotSavedError,
 )
-from tests.agent.doubles import Appending, Kit, Scripted, Streamed, said
+from tests.agent.doubles import Appending, Kit, Scripted, Streamed, call, calls, said
 
 
 def test_pieces_come_as_the_model_makes_them_and_the_turn_is_stored(kit: Kit) -> None:
@@ -270,6 +270,56 @@ def test_an_agent_refuses_a_model_that_streams_for_asyncio() -> None:
         Agent(Model())  # type: ignore[arg-type]
     with pytest.raises(AgentError, match="use it with AsyncAgent"):
         [*Agent(lambda _messages: Model().stream([])).stream("one")]  # type: ignore[arg-type, return-value]
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_function_that_streams_can_be_asked(kit: Kit, is_async: bool) -> None:
+    """It has no other method to ask: its pieces are one answer."""
+    if is_async and not kit.flavour:
+        pytest.skip("a blocking agent has no loop for it")
+    model = Streamed(["ans", "wer"], ["ans", "wer"], ["two"], [], is_async=is_async)
+
+    def function(messages: Any) -> Any:
+        return model.stream(Messages(messages))
+
+    backend = kit.memory()
+    agent = kit.agent(function).with_long_memory("a").using_backend(backend)
+    assert kit.ask(agent, "one") == "answer"
+    assert kit.run(agent.ask_many("two", 2)) == ["answer", "two"]
+    assert kit.stored(backend, "a") == said(agent.history) == ["one", "answer", "two", "answer"]
+    with pytest.raises(AgentError, match="without text"):
+        kit.ask(agent, "three")
+    assert model.closed == 4
+
+
+def test_a_function_that_streams_can_call_tools_when_asked(kit: Kit) -> None:
+    model = Streamed(["let me see", calls(call("now"))], ["noon"])
+
+    def now() -> str:
+        return "12:00"
+
+    def function(messages: Any, **_options: Any) -> Any:
+        return model.stream(Messages(messages))
+
+    agent = kit.agent(function).with_short_memory().with_tool(now)
+    assert kit.ask(agent, "one") == "noon"
+    assert said(agent.history) == ["one", None, "12:00", "noon"]
+
+
+def test_a_blocking_agent_says_which_agent_asks_a_function_that_streams_for_asyncio() -> None:
+    def function(_messages: object) -> Any:
+        return Streamed(is_async=True).stream(Messages())
+
+    with pytest.raises(AgentError, match="streams for asyncio code: use it with AsyncAgent"):
+        Agent(function).ask("one")
+
+
+def test_an_answer_that_is_to_be_awaited_twice_is_none() -> None:
+    async def function(_messages: object) -> Any:
+        return asyncio.sleep(0)
+
+    with pytest.raises(AgentError, match="returned a coroutine, to be awaited, in the place of"):
+        asyncio.run(AsyncAgent(function).ask("one"))
 
 
 def test_choices_are_returned_and_the_first_is_remembered(kit: Kit) -> None:

@@ -6,7 +6,7 @@ import copy
 import inspect
 import pickle
 import re
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
@@ -93,6 +93,12 @@ def example(cls: type[BaseException]) -> Any:
         if hasattr(error, extra):
             setattr(error, extra, value)
     return error
+
+
+def test_what_was_applied_all_the_same_is_in_the_types() -> None:
+    """A write that too few replicas have is there."""
+    told = get_type_hints(BackendError.__init__)["applied"]
+    assert set(get_args(told)) == {"no", "unknown", "yes"}
 
 
 @every

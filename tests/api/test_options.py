@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from datetime import timedelta
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
@@ -45,6 +45,15 @@ def test_the_defaults_serve_most() -> None:
         "max_message_bytes": 16 << 20,
         "max_conversation_bytes": 256 << 20,
     }
+
+
+def test_choices_are_in_the_types() -> None:
+    """An editor offers them, and a type checker knows of one that is misspelt."""
+    durability = get_type_hints(RedisBackend.with_durability)["durability"]
+    assert get_args(durability) == ("auto", "ack", "confirmed", "replicated")
+    for function in (RedisBackend.with_layout, FileBackend.__init__):
+        assert get_args(get_type_hints(function)["layout"]) == ("log", "document")
+    assert get_type_hints(RedisOptions)["durability"] == durability
 
 
 def test_a_backend_without_arguments_has_the_defaults() -> None:

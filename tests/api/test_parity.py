@@ -40,6 +40,7 @@ def plain(annotation: Any) -> str:
     text = re.sub(r"\bAsync(?=[A-Z])", "", text)
     # A stream of an asyncio method is an iterator; a callable may answer with an awaitable.
     text = re.sub(r"\b(?:Awaitable|Coroutine)\[(?:Any, Any, )?(.*)\]", r"\1", text)
+    text = text.replace("Generator[str, None, None]", "Generator[str, None]")  # of a blocking one
     return text.replace("redember._aio_", "redember._")
 
 

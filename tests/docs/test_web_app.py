@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from redember import AsyncRedisBackend
+from redember.errors import UnavailableError
 from tests.docs.blocks import ROOT
 from tests.servers import RealServer, free_port
 
@@ -66,6 +68,34 @@ def test_a_client_that_goes_away_leaves_no_half_turn(example: Any) -> None:
             await request(app, "DELETE", "alice")
 
     asyncio.run(main())
+
+
+def test_a_turn_that_could_not_be_stored_outlives_its_agent(
+    example: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = ["agent", "later"]
+    append = AsyncRedisBackend.append
+
+    async def failing(*given: Any, **named: Any) -> Any:
+        if failures:
+            raise UnavailableError(failures.pop(), operation="append")
+        return await append(*given, **named)
+
+    monkeypatch.setattr(AsyncRedisBackend, "append", failing)
+
+    async def main() -> None:
+        app = example.make_app()
+        async with app.router.lifespan_context(app):
+            await request(app, "DELETE", "alice")
+            status, answer = await request(app, "POST", "alice", b"Hello")
+            assert (status, answer.strip()) == (200, b"You began with: 'Hello'")
+            async with asyncio.timeout(10):
+                while (await request(app, "GET", "alice"))[1].count(b"role") != 2:
+                    await asyncio.sleep(0.05)
+            await request(app, "DELETE", "alice")
+
+    asyncio.run(main())
+    assert failures == []
 
 
 def test_a_store_that_is_away_is_a_503(example: Any) -> None:

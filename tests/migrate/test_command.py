@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -96,6 +97,27 @@ def test_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for text in ("file://host/a", "file:a?ttl=1", "http://x", "", "file:a?layout=tree"):
         with pytest.raises(InvalidArgumentError):
             place(text)
+
+
+def test_a_directory_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    """A name that is misspelt would look like a migration that is done."""
+    for source in (f"file:{tmp_path}/missing", f"go-deep-agent+file://{tmp_path}/missing"):
+        ended = run("migrate", "--from", source, "--to", f"file:{tmp_path}/to")
+        assert (ended.returncode, ended.stdout) == (2, "")
+        assert f"there is no directory '{tmp_path}/missing'" in ended.stderr
+    assert not (tmp_path / "to").exists()
+
+
+def test_a_path_that_is_no_socket_is_told_how_a_directory_is_written(tmp_path: Path) -> None:
+    for text in (f"{tmp_path}/a b", "~/chats", "./chats", f"go-deep-agent+{tmp_path}"):
+        with pytest.raises(InvalidArgumentError, match="for a directory write file:") as caught:
+            place(text)
+        assert place(str(caught.value).rpartition(" ")[2]) is not None
+    path = tmp_path / "redis.sock"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        assert isinstance(place(str(path)), RedisBackend)
+    assert isinstance(place(f"unix://{tmp_path}/not-yet.sock"), RedisBackend)
 
 
 def test_the_bar_is_drawn_on_a_terminal_only(tmp_path: Path) -> None:

@@ -279,6 +279,14 @@ class Mortal:
         return mortal
 
 
+@pytest.mark.parametrize("ids", ["user-1", b"user-1"])
+def test_one_id_is_no_list_of_them(places: dict[str, Any], ids: Any) -> None:
+    """Its characters would be memories that nobody has: nothing copied, and no error."""
+    fill(places["log"])
+    with pytest.raises(InvalidArgumentError, match=r"wrap it in \[\]"):
+        migrate(places["log"], places["files"], ids=ids)
+
+
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize(
     ("one", "other"),
