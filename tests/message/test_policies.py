@@ -236,7 +236,15 @@ class OddItems(FailingMapping):
         return [1, 2]
 
 
-@pytest.mark.parametrize("failing", [FailingDump(), FailingProperty(), FailingMapping()])
+class FailingDict(dict[str, Any]):
+    def items(self) -> Any:
+        msg = "mine"
+        raise ZeroDivisionError(msg)
+
+
+@pytest.mark.parametrize(
+    "failing", [FailingDump(), FailingProperty(), FailingMapping(), FailingDict(a=1)]
+)
 def test_an_error_of_the_callers_own_code_is_the_cause_of_the_refusal(failing: Any) -> None:
     for messages, path in (([failing], "messages[0]"), ([{"a": [failing]}], "messages[0].a[0]")):
         with pytest.raises(InvalidMessageError) as caught:

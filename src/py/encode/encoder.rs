@@ -73,9 +73,6 @@ impl Encoder {
         if let Ok(message) = value.cast_exact::<PyMessage>() {
             return self.encoded(value, message.get().core());
         }
-        if let Ok(dict) = value.cast::<PyDict>() {
-            return self.dict(dict);
-        }
         if self.mapping_or_model(value)? {
             return Ok(());
         }
@@ -100,9 +97,6 @@ impl Encoder {
         }
         if let Ok(text) = value.cast::<PyString>() {
             return self.text(text);
-        }
-        if let Ok(dict) = value.cast::<PyDict>() {
-            return self.dict(dict);
         }
         if let Ok(list) = value.cast::<PyList>() {
             return self.array(value, list.iter());
@@ -288,9 +282,7 @@ impl Encoder {
     fn mapping_or_model(&mut self, value: &Bound<'_, PyAny>) -> Result<bool, Refusal> {
         let py = value.py();
         if let Ok(mapping) = value.cast::<PyMapping>() {
-            let items = mapping.items().and_then(|items| PyDict::from_sequence(items.as_any()));
-            let dict = items.map_err(|error| Refusal::raised(py, error))?;
-            self.dict(&dict)?;
+            self.mapping(mapping)?;
             return Ok(true);
         }
         if value.is_instance_of::<pyo3::types::PyType>() {
@@ -307,8 +299,18 @@ impl Encoder {
             );
             return Err(Refusal::new(problem));
         };
-        self.dict(dict)?;
+        match dict.cast_exact::<PyDict>() {
+            Ok(dict) => self.dict(dict)?,
+            Err(_) => self.mapping(dict.as_mapping())?,
+        }
         Ok(true)
+    }
+
+    /// Writes what a mapping says are its members. A subclass of `dict` may keep them elsewhere, or in
+    /// another order (`OrderedDict`), so it is asked, too.
+    fn mapping(&mut self, mapping: &Bound<'_, PyMapping>) -> Written {
+        let items = mapping.items().and_then(|items| PyDict::from_sequence(items.as_any()));
+        self.dict(&items.map_err(|error| Refusal::raised(mapping.py(), error))?)
     }
 
     fn enter(&mut self, container: &Bound<'_, PyAny>) -> Written {
