@@ -83,8 +83,9 @@ impl Encoder {
     }
 
     pub(super) fn value(&mut self, value: &Bound<'_, PyAny>) -> Written {
-        // Numbers, brackets and commas take room, too: a few small lists in each other are a bomb.
-        self.check_room(8)?;
+        // Numbers, brackets and commas take room, too: a few small lists in each other are a bomb. No
+        // value takes less than this; what a number takes more is found out before anything is sent.
+        self.check_room(1)?;
         if let Ok(text) = value.cast_exact::<PyString>() {
             return self.text(text);
         }
@@ -148,7 +149,7 @@ impl Encoder {
     fn text_inlined(&mut self, text: &Bound<'_, PyString>) -> Written {
         let text = text.as_borrowed();
         let characters = characters(&text, self.texts)?;
-        // Their size is counted only where it matters.
+        // Their size is counted only where it matters, and before room is made for them.
         if self.check_room(characters.most()).is_err() {
             self.check_room(characters.size())?;
         }
