@@ -46,8 +46,7 @@ pub(super) struct Encoder {
 impl Encoder {
     pub(super) fn new(py: Python<'_>, out: Vec<u8>, limits: Limits, texts: Texts) -> Self {
         let (names, write) = (Names::new(py), writer());
-        let (end, whole, depth) = Default::default();
-        let mut encoder = Self { out, limits, end, whole, depth, names, write, texts };
+        let mut encoder = Self { out, limits, end: 0, whole: false, depth: 0, names, write, texts };
         encoder.begin(0);
         encoder
     }
