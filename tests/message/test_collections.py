@@ -38,7 +38,7 @@ del long
 after = {"a": "after", "b": "new"} if sys.argv[2] == "changed" else {}
 gc.collect()
 gc.disable()
-backend = InMemoryBackend()
+backend = InMemoryBackend(max_message_bytes=1 << 28)
 try:
     backend.save("m", [Model(), victim])
 except InvalidMessageError:

@@ -48,12 +48,14 @@ def size(message: dict[str, Any]) -> int:
 def test_what_takes_as_much_as_the_limit_is_stored(
     shape: dict[str, Any], verb: str, kind: Any
 ) -> None:
-    for limit in ({"max_message_bytes": size(shape)}, {"max_conversation_bytes": size(shape)}):
-        backend = InMemoryBackend(**limit)
+    for name in ("max_message_bytes", "max_conversation_bytes"):
+        limits: dict[str, Any] = {name: size(shape)}
+        backend = InMemoryBackend(**limits)
         getattr(backend, verb)("m", [kind(shape)])
         assert backend.load("m") == [shape]
         if size(shape) > 2:  # an empty message takes as little as one can
-            smaller = InMemoryBackend(**{name: most - 1 for name, most in limit.items()})
+            limits[name] -= 1
+            smaller = InMemoryBackend(**limits)
             with pytest.raises(TooLargeError):
                 getattr(smaller, verb)("m", [kind(shape)])
 
@@ -67,24 +69,40 @@ def test_a_conversation_that_takes_as_much_as_the_limit_is_stored(count: int) ->
         InMemoryBackend(max_conversation_bytes=most - 1).save("m", messages)
 
 
-@pytest.mark.skipif(
+MEASURED = pytest.mark.skipif(
     not Path("/proc/self/clear_refs").exists(), reason="memory is measured through /proc"
 )
-@pytest.mark.parametrize("verb", ["save", "append"])
-@pytest.mark.parametrize("filling", ["\x00", "\x00é", "\x00東"])
-def test_a_text_whose_escapes_are_too_many_is_refused_before_it_is_written(
-    filling: str, verb: str
+MIB = 1 << 20
+
+
+@MEASURED
+@pytest.mark.parametrize(
+    ("verb", "text"),
+    [
+        # Less than the limit as text, and more as JSON, where each NUL takes six bytes. Of texts that
+        # are not ASCII, `save` has Python make and keep the UTF-8, and that takes memory, too.
+        ("save", "\x00" * (8 * MIB)),
+        ("append", "\x00" * (8 * MIB)),
+        ("append", "\x00é" * (4 * MIB)),
+        ("append", "\x00東" * (4 * MIB)),
+        ("append", "🙂" * (5 * MIB)),
+        # More than the limit, even if each took one byte only.
+        ("save", "é" * (17 * MIB)),
+        ("save", "東" * (17 * MIB)),
+    ],
+    ids=lambda case: ascii(case[:4]),
+)
+def test_a_text_that_takes_more_than_the_limit_is_refused_before_it_is_copied(
+    verb: str, text: str
 ) -> None:
-    """Each takes six bytes, so what is a third of the limit as text is twice the limit as JSON."""
-    text = filling * ((8 << 20) // len(filling))
     backend = InMemoryBackend()
     backend.save("before", [{"role": "user"}])
     with peak_above() as peak, pytest.raises(TooLargeError):
         getattr(backend, verb)("m", [{"content": text}])
-    # `save` has Python make and keep the UTF-8 of a text that is not ASCII, of 10 MiB here.
-    assert peak.mib < 14
+    assert peak.mib < 6
 
 
+@MEASURED
 def test_small_lists_in_each_other_are_refused_before_they_are_written() -> None:
     bomb: list[Any] = []
     for _ in range(12):

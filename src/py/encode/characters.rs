@@ -23,7 +23,7 @@ pub(in crate::py) enum Texts {
 ///
 /// Asked for UTF-8, `CPython` makes it and keeps it as long as the text lives, which takes longer than to
 /// write it once, and pays the second time. So it is asked only where `texts` says so, and what was
-/// kept is used.
+/// kept is used. It is not asked where more characters than there is `room` for would be copied.
 ///
 /// # Errors
 /// [`Refusal`] if `CPython` cannot make it ready, or has no UTF-8 for it. Python's own code may have run
@@ -34,6 +34,7 @@ pub(in crate::py) enum Texts {
 pub(super) fn characters<'a>(
     text: &'a Borrowed<'_, '_, PyString>,
     texts: Texts,
+    room: usize,
 ) -> Result<Characters<'a>, Refusal> {
     let (py, object) = (text.py(), text.as_ptr());
     // SAFETY: a `str` never changes, except that it is made ready once and may be given its UTF-8; it
@@ -50,7 +51,8 @@ pub(super) fn characters<'a>(
         if ffi::PyUnicode_IS_ASCII(object) != 0 {
             return Ok(Characters::Narrow(slice::from_raw_parts(data.cast(), length)));
         }
-        if texts == Texts::Again && ffi::PyUnicode_AsUTF8(object).is_null() {
+        let again = texts == Texts::Again && length <= room;
+        if again && ffi::PyUnicode_AsUTF8(object).is_null() {
             return Err(raised(py));
         }
         let object = object.cast::<ffi::PyCompactUnicodeObject>();

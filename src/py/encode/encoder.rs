@@ -147,7 +147,7 @@ impl Encoder {
     #[expect(clippy::inline_always, reason = "most texts are members, and most are short")]
     fn text_inlined(&mut self, text: &Bound<'_, PyString>) -> Written {
         let text = text.as_borrowed();
-        let characters = characters(&text, self.texts)?;
+        let characters = characters(&text, self.texts, self.room())?;
         // Their size is counted only where it matters, and before room is made for them.
         if self.check_room(characters.most()).is_err() {
             self.check_room(characters.size())?;
@@ -323,7 +323,12 @@ impl Encoder {
 
     /// Stops before `size` more bytes would make the message or the conversation too large.
     fn check_room(&self, size: usize) -> Written {
-        if self.out.len().saturating_add(size) > self.end { Err(self.too_large()) } else { Ok(()) }
+        if size > self.room() { Err(self.too_large()) } else { Ok(()) }
+    }
+
+    /// Returns how many bytes may still be written.
+    fn room(&self) -> usize {
+        self.end.saturating_sub(self.out.len())
     }
 
     #[cold]
