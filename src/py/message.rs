@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyMapping, PyString, PyTuple};
 
 use super::collector::Untracked;
+use super::refusal::Refusal;
 use super::{decode, encode, error};
 use crate::error::Error;
 use crate::message::Message;
@@ -65,7 +66,10 @@ fn build<'py, const N: usize>(
 ) -> PyResult<PyMessage> {
     let mut names = Vec::new();
     for (name, value) in extra.into_iter().flat_map(PyDictMethods::iter) {
-        let name = name.extract::<String>()?;
+        let name = name.extract::<String>().map_err(|error| {
+            let refusal = Refusal::no_utf8(py, error).under(|| ".(key)".to_owned());
+            refusal.raise(py, "message")
+        })?;
         if members.iter().any(|(taken, _)| *taken == name) {
             return Err(refused(py, &name, "it is given twice"));
         }

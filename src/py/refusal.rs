@@ -1,6 +1,6 @@
 //! Why something of Python's cannot be stored, and where in it.
 
-use pyo3::exceptions::PyException;
+use pyo3::exceptions::{PyException, PyUnicodeEncodeError};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
@@ -12,7 +12,8 @@ pub(super) enum Refusal {
     Problem { path: Vec<String>, problem: String, cause: Option<PyErr> },
     /// The message that is being written, or the conversation, is over its limit.
     TooLarge { whole: bool, limit: usize },
-    /// Raised by the caller's own code, and no error but a wish to stop (Ctrl-C).
+    /// Raised by the caller's own code, and no error but a wish to stop (Ctrl-C); or by Python, which is
+    /// out of memory.
     Raised(PyErr),
 }
 
@@ -30,6 +31,23 @@ impl Refusal {
             error.get_type(py).name().map_or_else(|_| "an error".into(), |name| name.to_string());
         let problem = format!("asked for what to store, it raised {kind}");
         Self::Problem { path: Vec::new(), problem, cause: Some(error) }
+    }
+
+    /// What came of asking for a text's UTF-8: a lone surrogate, or no memory.
+    #[cold]
+    pub(super) fn no_utf8(py: Python<'_>, error: PyErr) -> Self {
+        if error.is_instance_of::<PyUnicodeEncodeError>(py) {
+            return Self::lone_surrogate();
+        }
+        Self::Raised(error)
+    }
+
+    #[cold]
+    pub(super) fn lone_surrogate() -> Self {
+        Self::new(
+            "the text holds a lone surrogate, which UTF-8 cannot hold; clean it with \
+             text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')",
+        )
     }
 
     pub(super) fn under(mut self, step: impl FnOnce() -> String) -> Self {

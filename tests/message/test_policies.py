@@ -13,7 +13,7 @@ import datetime as dt
 import decimal
 import enum
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -236,7 +236,15 @@ class OddItems(FailingMapping):
         return [1, 2]
 
 
-@pytest.mark.parametrize("failing", [FailingDump(), FailingProperty(), FailingMapping()])
+class FailingDict(dict[str, Any]):
+    def items(self) -> Any:
+        msg = "mine"
+        raise ZeroDivisionError(msg)
+
+
+@pytest.mark.parametrize(
+    "failing", [FailingDump(), FailingProperty(), FailingMapping(), FailingDict(a=1)]
+)
 def test_an_error_of_the_callers_own_code_is_the_cause_of_the_refusal(failing: Any) -> None:
     for messages, path in (([failing], "messages[0]"), ([{"a": [failing]}], "messages[0].a[0]")):
         with pytest.raises(InvalidMessageError) as caught:
@@ -244,6 +252,74 @@ def test_an_error_of_the_callers_own_code_is_the_cause_of_the_refusal(failing: A
         assert caught.value.path == path
         assert isinstance(caught.value.__cause__, ZeroDivisionError)
         assert caught.value.__cause__.args == ("mine",)
+
+
+class Stopping:
+    """Is stopped, or fails, at one question."""
+
+    def __init__(self, question: str, error: BaseException) -> None:
+        self.question, self.error = question, error
+
+    def answer(self, question: str) -> None:
+        if question == self.question:
+            raise self.error
+
+    def __len__(self) -> int:
+        self.answer("len")
+        return 1
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        self.answer("iter")
+        yield user("x")
+        self.answer("next")
+
+    def __getattr__(self, name: str) -> Any:
+        self.answer("getattr")
+        raise AttributeError(name)
+
+
+class StoppingAtOnce(Stopping):
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        self.answer("iter")
+        return iter([user("x")])
+
+
+QUESTIONS = ["len", "iter", "next", "getattr"]
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+@pytest.mark.parametrize("kind", [Stopping, StoppingAtOnce])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_a_wish_to_stop_is_never_lost(
+    question: str, kind: type[Stopping], error: type[BaseException]
+) -> None:
+    if question == "next" and kind is StoppingAtOnce:
+        pytest.skip("it is not asked")
+    for take in (Messages, lambda messages: InMemoryBackend().save("m", messages)):
+        with pytest.raises(error):
+            take(kind(question, error()))
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_an_error_of_a_list_of_the_callers_own_is_the_cause_of_the_refusal(question: str) -> None:
+    kind = Stopping if question == "next" else StoppingAtOnce
+    with pytest.raises(InvalidMessageError) as caught:
+        Messages(kind(question, ZeroDivisionError("mine")))
+    assert caught.value.path == ("messages[1]" if question == "next" else "messages")
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
+def test_a_lone_surrogate_in_the_name_of_an_argument_is_refused_as_in_a_dict() -> None:
+    odd: dict[str, Any] = {"\ud800": SECRET}
+    makes: list[Callable[[], Message]] = [
+        lambda: Message("user", "x", **odd),
+        lambda: Message.user("x", **odd),
+        lambda: Message.from_dict(odd),
+    ]
+    for make in makes:
+        with pytest.raises(InvalidMessageError, match="lone surrogate") as caught:
+            make()
+        assert caught.value.path == "message.(key)"
 
 
 def test_a_mapping_whose_items_are_none_is_refused() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import collections.abc
 import enum
+import json
 import types
 from typing import Any
 
@@ -211,6 +212,39 @@ def test_subclasses_of_json_types_are_stored_by_their_value() -> None:
         "named": [1, 2],
     }
     assert all(type(key) is str for key in back)
+
+
+class Shown(dict[str, Any]):
+    """Shows other members than it holds."""
+
+    def items(self) -> Any:
+        return {"shown": 1, "and": 2}.items()
+
+
+def moved() -> collections.OrderedDict[str, Any]:
+    """Return a dict whose order is not that in which its members were put."""
+    ordered = collections.OrderedDict[str, Any](a=1, role="user", z="text")
+    ordered.move_to_end("a")
+    ordered.move_to_end("z", last=False)
+    return ordered
+
+
+@pytest.mark.parametrize("make_dict", [moved, lambda: Shown(hidden=1)], ids=["moved", "shown"])
+def test_a_subclass_of_dict_is_stored_as_it_shows_itself(make_dict: Any) -> None:
+    class Model:
+        def model_dump(self, **_settings: Any) -> Any:
+            return make_dict()
+
+    class Other:
+        def to_dict(self) -> Any:
+            return make_dict()
+
+    shown = list(make_dict().items())
+    stored = Messages([make_dict(), Model(), Other(), {"a": [make_dict()], "b": Model()}])
+    dicts = stored.to_dicts()
+    for found in [*dicts[:3], dicts[3]["a"][0], dicts[3]["b"]]:
+        assert list(found.items()) == shown
+    assert stored[0].to_json() == json.dumps(dict(shown), separators=(",", ":"))
 
 
 def test_mappings_and_models_are_stored_where_ever_they_stand() -> None:

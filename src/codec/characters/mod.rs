@@ -1,16 +1,21 @@
 //! Text as Python keeps it, to JSON strings: in one pass, whatever a character takes there.
 
 mod plain;
+mod size;
 mod transcode;
 #[cfg(target_arch = "x86_64")]
 mod wider;
 
 use super::scan::{BLOCK, in_pair};
 use plain::{write_narrow, write_short, write_utf8};
-use transcode::{size, write_units};
+use size::{MOST_BYTES, character, narrow, size, utf8};
+use transcode::write_units;
 
 /// Room beyond the text: for quotes, and for the block that its end is copied in.
 const ROOM: usize = BLOCK + 2;
+
+/// Bytes of a string's two quotes.
+const QUOTES: usize = 2;
 
 /// The characters of a text.
 #[derive(Debug, Clone, Copy)]
@@ -30,25 +35,27 @@ pub enum Characters<'a> {
 pub struct LoneSurrogate;
 
 impl Characters<'_> {
-    /// Returns how many bytes of UTF-8 they may take at most.
+    /// Returns how many bytes their JSON string may take at most, if every one is escaped.
     #[inline]
     pub fn most(&self) -> usize {
-        match self {
+        let length = match self {
             Self::Utf8(text) => text.len(),
-            Self::Narrow(text) => text.len().saturating_mul(2),
-            Self::Middle(text) => text.len().saturating_mul(3),
-            Self::Wide(text) => text.len().saturating_mul(4),
-        }
+            Self::Narrow(text) => text.len(),
+            Self::Middle(text) => text.len(),
+            Self::Wide(text) => text.len(),
+        };
+        length.saturating_mul(MOST_BYTES).saturating_add(QUOTES)
     }
 
-    /// Returns how many bytes of UTF-8 they take.
+    /// Returns how many bytes their JSON string takes.
     pub fn size(&self) -> usize {
-        match self {
-            Self::Utf8(text) => text.len(),
-            Self::Narrow(text) => size(text),
-            Self::Middle(text) => size(text),
-            Self::Wide(text) => size(text),
-        }
+        QUOTES
+            + match self {
+                Self::Utf8(text) => size(text.as_bytes(), utf8),
+                Self::Narrow(text) => size(text, narrow),
+                Self::Middle(text) => size(text, character),
+                Self::Wide(text) => size(text, character),
+            }
     }
 
     /// Appends them as a JSON string, quotes included.

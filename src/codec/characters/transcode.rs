@@ -9,14 +9,6 @@ use crate::codec::json::write_escape;
 /// How many characters are looked at together.
 pub(super) const BLOCK: usize = 8;
 
-/// Returns how many bytes of UTF-8 the characters take.
-pub(super) fn size<T: Copy + Into<u32>>(text: &[T]) -> usize {
-    let width = |point: u32| {
-        1 + usize::from(point > 0x7f) + usize::from(point > 0x7ff) + usize::from(point > 0xffff)
-    };
-    text.iter().map(|&point| width(point.into())).sum()
-}
-
 pub(super) fn write_units<T: Copy + Into<u32>>(
     out: &mut Vec<u8>,
     text: &[T],

@@ -1,5 +1,6 @@
 //! An iterable of messages, to one buffer.
 
+use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyMapping, PyString, PyTuple};
@@ -33,13 +34,14 @@ pub(in crate::py) fn messages(
     if let Ok(messages) = value.cast::<PyMessages>() {
         return Ok(messages.get().core().clone());
     }
+    let raised = |error| Refusal::raised(py, error).raise(py, "messages");
     let plain = value.cast_exact::<PyList>().is_ok() || value.cast_exact::<PyTuple>().is_ok();
-    if !plain && is_one_message(value)? {
+    if !plain && is_one_message(value).map_err(raised)? {
         let kind = value.get_type().name()?;
         let problem = format!("a list of messages is due, got one {kind}; wrap it in []");
         return Err(Refusal::new(problem).raise(py, "messages"));
     }
-    let size = value.len().unwrap_or(0).min(1 << 16);
+    let size = length(value).map_err(raised)?.min(1 << 16);
     let room = Vec::with_capacity(size.min(SAMPLE) * MESSAGE_BYTES);
     let mut conversation = Conversation {
         encoder: Encoder::new(py, room, limits, texts),
@@ -51,7 +53,10 @@ pub(in crate::py) fn messages(
             conversation.add(&item)?;
         }
     } else {
-        let items = value.try_iter().map_err(|_| {
+        let items = value.try_iter().map_err(|error| {
+            if !error.is_instance_of::<PyTypeError>(py) {
+                return raised(error);
+            }
             let kind = type_name(value);
             Refusal::new(format!("a list of messages is due, got {kind}")).raise(py, "messages")
         })?;
@@ -102,6 +107,14 @@ impl Conversation {
     #[cold]
     fn raise(&self, py: Python<'_>, refusal: Refusal) -> PyErr {
         refusal.raise(py, &format!("messages[{}]", self.ends.len()))
+    }
+}
+
+/// Returns how many messages `value` says there are; none if it says nothing, as an iterator.
+fn length(value: &Bound<'_, PyAny>) -> PyResult<usize> {
+    match value.len() {
+        Err(error) if error.is_instance_of::<PyTypeError>(value.py()) => Ok(0),
+        length => length,
     }
 }
 

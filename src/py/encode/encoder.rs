@@ -1,5 +1,7 @@
 //! Writes one message after the other.
 
+use std::iter;
+
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -9,9 +11,10 @@ use smallvec::SmallVec;
 
 use super::MOST_BYTES;
 use super::characters::{Texts, characters};
-use super::members::Members;
+use super::members::{Member, Members};
 use super::model::dumped;
 use super::names::Names;
+use crate::codec::characters::LoneSurrogate;
 use crate::codec::json::{MAX_DEPTH, depth, write_float, write_integer};
 use crate::message::Message;
 use crate::messages::Limits;
@@ -23,6 +26,9 @@ use crate::py::refusal::{Refusal, step, type_name};
 const MAX_DIGITS: usize = 300;
 
 pub(super) type Written = Result<(), Refusal>;
+
+/// Members that a dict may lose meanwhile.
+type Taken<'py> = SmallVec<[(Bound<'py, PyAny>, Bound<'py, PyAny>); 8]>;
 
 pub(super) struct Encoder {
     pub(super) out: Vec<u8>,
@@ -40,8 +46,7 @@ pub(super) struct Encoder {
 impl Encoder {
     pub(super) fn new(py: Python<'_>, out: Vec<u8>, limits: Limits, texts: Texts) -> Self {
         let (names, write) = (Names::new(py), writer());
-        let (end, whole, depth) = Default::default();
-        let mut encoder = Self { out, limits, end, whole, depth, names, write, texts };
+        let mut encoder = Self { out, limits, end: 0, whole: false, depth: 0, names, write, texts };
         encoder.begin(0);
         encoder
     }
@@ -67,9 +72,6 @@ impl Encoder {
         if let Ok(message) = value.cast_exact::<PyMessage>() {
             return self.encoded(value, message.get().core());
         }
-        if let Ok(dict) = value.cast::<PyDict>() {
-            return self.dict(dict);
-        }
         if self.mapping_or_model(value)? {
             return Ok(());
         }
@@ -80,8 +82,9 @@ impl Encoder {
     }
 
     pub(super) fn value(&mut self, value: &Bound<'_, PyAny>) -> Written {
-        // Numbers, brackets and commas take room, too: a few small lists in each other are a bomb.
-        self.check_room(8)?;
+        // Numbers, brackets and commas take room, too: a few small lists in each other are a bomb. No
+        // value takes less than this; what a number takes more is found out before anything is sent.
+        self.check_room(1)?;
         if let Ok(text) = value.cast_exact::<PyString>() {
             return self.text(text);
         }
@@ -94,9 +97,6 @@ impl Encoder {
         }
         if let Ok(text) = value.cast::<PyString>() {
             return self.text(text);
-        }
-        if let Ok(dict) = value.cast::<PyDict>() {
-            return self.dict(dict);
         }
         if let Ok(list) = value.cast::<PyList>() {
             return self.array(value, list.iter());
@@ -147,15 +147,15 @@ impl Encoder {
     #[expect(clippy::inline_always, reason = "most texts are members, and most are short")]
     fn text_inlined(&mut self, text: &Bound<'_, PyString>) -> Written {
         let text = text.as_borrowed();
-        let characters = characters(&text, self.texts).map_err(|_| no_character())?;
-        // Their size is counted only where it matters.
+        let characters = characters(&text, self.texts, self.room())?;
+        // Their size is counted only where it matters, and before room is made for them.
         if self.check_room(characters.most()).is_err() {
             self.check_room(characters.size())?;
         }
         if characters.write_short(&mut self.out) {
             return Ok(());
         }
-        (self.write)(&characters, &mut self.out).map_err(|_| no_character())
+        (self.write)(&characters, &mut self.out).map_err(|LoneSurrogate| Refusal::lone_surrogate())
     }
 
     fn integer(&mut self, value: &Bound<'_, PyInt>) -> Written {
@@ -187,9 +187,7 @@ impl Encoder {
     fn dict(&mut self, dict: &Bound<'_, PyDict>) -> Written {
         self.enter(dict.as_any())?;
         let start = self.out.len();
-        if let Some(written) = with_critical_section(dict.as_any(), || self.texts(dict)) {
-            // Taken out first, since the code of a value that is no text may change the dict.
-            let rest: SmallVec<[_; 8]> = dict.iter().skip(written).collect();
+        if let Some(rest) = with_critical_section(dict.as_any(), || self.texts(dict)) {
             for (key, value) in &rest {
                 self.name(if self.out.len() == start { b'{' } else { b',' }, key)?;
                 self.value(value).map_err(|refusal| refusal.under(|| key_step(key)))?;
@@ -203,21 +201,28 @@ impl Encoder {
         Ok(())
     }
 
-    /// Writes the members of a dict up to one that is no text, or that is refused; returns how many
-    /// those are, or `None` if they are all.
+    /// Writes the members of a dict up to one that is no text; returns that one and those after it, or
+    /// `None` if there is none.
+    ///
+    /// They are taken out of the dict, since the code of a value that is no text may change it. Where a
+    /// name or text is refused, all are taken and none is written: Python's code may have run then.
     #[expect(unsafe_code, reason = "no code of Python's runs on the way")]
-    fn texts(&mut self, dict: &Bound<'_, PyDict>) -> Option<usize> {
-        // SAFETY: code of Python's can run only where a name or text is refused; nothing that is
-        // borrowed is looked at after that.
-        let members = unsafe { Members::new(dict) };
-        for (written, (key, value)) in members.enumerate() {
-            let start = self.out.len();
-            let Ok(text) = value.cast_exact::<PyString>() else { return Some(written) };
-            let before = if written == 0 { b'{' } else { b',' };
+    fn texts<'py>(&mut self, dict: &Bound<'py, PyDict>) -> Option<Taken<'py>> {
+        let start = self.out.len();
+        let mut before = b'{';
+        // SAFETY: code of Python's can run only where a name or text is refused; neither it nor this
+        // walk over the dict is used after that.
+        let mut members = unsafe { Members::new(dict) };
+        while let Some((key, value)) = members.next() {
+            let Ok(text) = value.cast_exact::<PyString>() else {
+                return Some(taken(iter::once((key, value)).chain(members)));
+            };
             if self.name(before, &key).is_err() || self.text_inlined(&text).is_err() {
                 self.out.truncate(start);
-                return Some(written);
+                // SAFETY: to count references runs no code.
+                return Some(taken(unsafe { Members::new(dict) }));
             }
+            before = b',';
         }
         None
     }
@@ -277,9 +282,7 @@ impl Encoder {
     fn mapping_or_model(&mut self, value: &Bound<'_, PyAny>) -> Result<bool, Refusal> {
         let py = value.py();
         if let Ok(mapping) = value.cast::<PyMapping>() {
-            let items = mapping.items().and_then(|items| PyDict::from_sequence(items.as_any()));
-            let dict = items.map_err(|error| Refusal::raised(py, error))?;
-            self.dict(&dict)?;
+            self.mapping(mapping)?;
             return Ok(true);
         }
         if value.is_instance_of::<pyo3::types::PyType>() {
@@ -296,8 +299,18 @@ impl Encoder {
             );
             return Err(Refusal::new(problem));
         };
-        self.dict(dict)?;
+        match dict.cast_exact::<PyDict>() {
+            Ok(dict) => self.dict(dict)?,
+            Err(_) => self.mapping(dict.as_mapping())?,
+        }
         Ok(true)
+    }
+
+    /// Writes what a mapping says are its members. A subclass of `dict` may keep them elsewhere, or in
+    /// another order (`OrderedDict`), so it is asked, too.
+    fn mapping(&mut self, mapping: &Bound<'_, PyMapping>) -> Written {
+        let items = mapping.items().and_then(|items| PyDict::from_sequence(items.as_any()));
+        self.dict(&items.map_err(|error| Refusal::raised(mapping.py(), error))?)
     }
 
     fn enter(&mut self, container: &Bound<'_, PyAny>) -> Written {
@@ -310,7 +323,12 @@ impl Encoder {
 
     /// Stops before `size` more bytes would make the message or the conversation too large.
     fn check_room(&self, size: usize) -> Written {
-        if self.out.len().saturating_add(size) > self.end { Err(self.too_large()) } else { Ok(()) }
+        if size > self.room() { Err(self.too_large()) } else { Ok(()) }
+    }
+
+    /// Returns how many bytes may still be written.
+    fn room(&self) -> usize {
+        self.end.saturating_sub(self.out.len())
     }
 
     #[cold]
@@ -321,17 +339,14 @@ impl Encoder {
     }
 }
 
+/// Takes members out of the dict that they are borrowed from.
+fn taken<'a, 'py: 'a>(members: impl Iterator<Item = Member<'a, 'py>>) -> Taken<'py> {
+    members.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+}
+
 /// Returns the step of a path for a key.
 fn key_step(key: &Bound<'_, PyAny>) -> String {
     key.cast::<PyString>().map(step).unwrap_or_default()
-}
-
-#[cold]
-fn no_character() -> Refusal {
-    Refusal::new(
-        "the text holds a lone surrogate, which UTF-8 cannot hold; clean it with \
-         text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')",
-    )
 }
 
 fn too_many_digits() -> Refusal {

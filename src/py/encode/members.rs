@@ -6,6 +6,9 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+/// A key and its value, which belong to the dict.
+pub(super) type Member<'a, 'py> = (Borrowed<'a, 'py, PyAny>, Borrowed<'a, 'py, PyAny>);
+
 /// Walks over a dict without taking references to each key and value: counting them is half of what
 /// walking over a small dict takes.
 pub(super) struct Members<'a, 'py> {
@@ -29,7 +32,7 @@ impl<'a, 'py> Members<'a, 'py> {
 
 #[expect(unsafe_code, reason = "PyO3 counts references")]
 impl<'a, 'py> Iterator for Members<'a, 'py> {
-    type Item = (Borrowed<'a, 'py, PyAny>, Borrowed<'a, 'py, PyAny>);
+    type Item = Member<'a, 'py>;
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
