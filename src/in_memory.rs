@@ -71,7 +71,7 @@ impl InMemoryStore {
     /// store is called as the file store is.
     ///
     /// # Errors
-    /// [`ErrorKind`](crate::error::ErrorKind) `InvalidArgument`, `TooLarge` or `Conflict`;
+    /// [`ErrorKind`] `InvalidArgument`, `TooLarge` or `Conflict`;
     /// `Unavailable` in a child that was forked while another thread used the store.
     pub fn apply(&self, verb: Verb, _interrupt: Interrupt) -> Result<Answer> {
         Ok(match verb {

@@ -86,7 +86,7 @@ impl Log {
 /// Reads the elements of a whole `log` memory: the header, then every chunk.
 ///
 /// # Errors
-/// [`ErrorKind::Corrupt`] if the header is not ours or the chunks do not hold what it says.
+/// [`ErrorKind::Corrupt`](crate::error::ErrorKind::Corrupt) if the header is not ours or the chunks do not hold what it says.
 pub fn read_log(mut elements: Vec<Bytes>) -> Result<Log> {
     if elements.is_empty() {
         return Err(Error::corrupt("the stored list has no header"));
@@ -107,7 +107,7 @@ pub fn read_log(mut elements: Vec<Bytes>) -> Result<Log> {
 /// Reads the header and the last chunks of a `log` memory; returns its last `count` messages.
 ///
 /// # Errors
-/// [`ErrorKind::Corrupt`] if the header is not ours or the chunks hold less than asked for.
+/// [`ErrorKind::Corrupt`](crate::error::ErrorKind::Corrupt) if the header is not ours or the chunks hold less than asked for.
 pub fn read_log_tail(mut elements: Vec<Bytes>, count: usize) -> Result<(Header, Messages)> {
     if elements.is_empty() {
         return Err(Error::corrupt("the stored list has no header"));

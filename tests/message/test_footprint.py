@@ -68,6 +68,8 @@ def test_making_dicts_begins_no_collection() -> None:
     """They would be walked over again and again, and none is garbage yet."""
     messages = Messages([user("x") | {"tool_calls": []} for _ in range(5000)])
     with collections_counted() as phases:
+        gc.collect()  # else one may be due already
+        phases.clear()
         held = messages.to_dicts()
         begun = len(phases)
         held.append({"role": "user", "content": {"made": ["outside"]}})
