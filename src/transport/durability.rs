@@ -36,10 +36,11 @@ pub(super) struct Durable<'a> {
 impl<'a> Durable<'a> {
     pub(super) fn new(mut request: Cow<'a, Request>, server: &Server, deadline: Instant) -> Self {
         let durability = server.address.settings.options.durability;
-        let left = || deadline.saturating_duration_since(Instant::now());
+        // A third of what is left: it may wait twice, the second time for a script that it did not know.
+        let most = || deadline.saturating_duration_since(Instant::now()) / 3;
         let (replicas, time) = match durability {
-            Durability::Replicated(replicas) => (replicas, LONGEST_WAIT.min(left() / 2)),
-            Durability::Confirmed if server.replicas.is_likely() => (1, SHORT_WAIT.min(left() / 2)),
+            Durability::Replicated(replicas) => (replicas, LONGEST_WAIT.min(most())),
+            Durability::Confirmed if server.replicas.is_likely() => (1, SHORT_WAIT.min(most())),
             Durability::Confirmed | Durability::Ack => (0, Duration::ZERO),
         };
         if replicas == 0 || !request.writes {

@@ -110,9 +110,19 @@ def test_a_write_that_is_sent_again_is_waited_for_like_the_first(
         assert replica.ask("LLEN", f"{connect.prefix}m") == 4
 
 
-@pytest.mark.parametrize("layout", ["log", "document"])
-@pytest.mark.parametrize("length", [1, 20_000], ids=["short", "long"])
-@pytest.mark.parametrize("verb", ["append", "save", "pop", "delete"])
+@pytest.mark.parametrize(
+    ("layout", "verb", "length"),
+    [
+        ("log", "append", 1),
+        ("log", "save", 1),
+        ("log", "save", 20_000),
+        ("log", "pop", 1),
+        ("log", "delete", 1),
+        ("document", "append", 1),
+        ("document", "save", 1),
+        ("document", "delete", 1),
+    ],
+)
 def test_a_write_with_a_script_that_the_server_does_not_know_is_waited_for(
     connect: Connect, pair: tuple[Node, Node], layout: str, verb: str, length: int
 ) -> None:
