@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::call::Interrupt;
 use crate::client::Client;
@@ -132,30 +132,35 @@ impl Backend {
                 client.run_at(&home, store, verb).await
             }
             (Place::Memory(_), ask) => self.apply(ask, || false),
-            (Place::Redis(client, store), Ask::Many(mut batch)) => {
-                let started = batch.started();
-                let timeout = client.options().timeout;
-                let seat = client.seats().take(batch.operation, started, timeout).await?;
-                let (client, store) = (client.clone(), store.clone());
-                on_a_thread(move || {
-                    let _seat = seat;
-                    batch.spent = started.elapsed();
-                    client.run_all(&store, batch, &mut Vec::new, || false).map(Answer::Many)
-                })
-                .await
-            }
-            (Place::Files(store), ask) => {
-                let started = Instant::now();
-                let timeout = store.lock_timeout();
-                let seat = self.seats.take(ask.operation(), started, timeout).await?;
-                let backend = self.clone();
-                on_a_thread(move || {
-                    let _seat = seat;
-                    backend.apply(ask, || false)
-                })
-                .await
+            (Place::Files(_), ask) | (Place::Redis(..), ask @ Ask::Many(_)) => {
+                self.clone().on_a_thread(ask).await
             }
         }
+    }
+
+    /// Runs what is asked on a thread of the runtime that may block, when this place may have one more.
+    async fn on_a_thread(self: Arc<Self>, mut ask: Ask) -> Result<Answer> {
+        let (seats, timeout) = match &self.place {
+            Place::Redis(client, _) => (client.seats(), client.options().timeout),
+            Place::Files(store) => (&self.seats, store.lock_timeout()),
+            Place::Memory(_) => (&self.seats, Duration::MAX),
+        };
+        let started = match &ask {
+            Ask::One(_) => Instant::now(),
+            Ask::Many(batch) => batch.started(),
+        };
+        let seat = match seats.take(ask.operation(), started, timeout).await {
+            Ok(seat) => seat,
+            Err(error) => return ask.failed(&error),
+        };
+        if let Ask::Many(batch) = &mut ask {
+            batch.spent = started.elapsed();
+        }
+        let run = move || {
+            let _seat = seat;
+            self.apply(ask, || false)
+        };
+        tokio::task::spawn_blocking(run).await.unwrap_or_else(|_| Err(ended()))
     }
 
     /// Begins a call whose requests somebody else sends, with a client of their own.
@@ -255,11 +260,6 @@ impl Names {
             outcome => outcome.map_err(|error| self.whole.put(error)),
         }
     }
-}
-
-/// Runs `call` on a thread of the runtime that may block.
-async fn on_a_thread(call: impl FnOnce() -> Result<Answer> + Send + 'static) -> Result<Answer> {
-    tokio::task::spawn_blocking(call).await.unwrap_or_else(|_| Err(ended()))
 }
 
 fn ended() -> Error {

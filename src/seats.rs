@@ -56,7 +56,11 @@ impl Seats {
             ours = OfProcess::new();
             self.0.store(ours.clone());
         }
-        let taken = timeout_at((started + timeout).into(), ours.free.clone().acquire_owned()).await;
+        let free = ours.free.clone().acquire_owned();
+        let taken = match started.checked_add(timeout) {
+            Some(until) => timeout_at(until.into(), free).await,
+            None => Ok(free.await),
+        };
         taken.ok().and_then(std::result::Result::ok).ok_or_else(|| {
             let message = format!(
                 "{SEATS} such calls were under way all the while and none ended; nothing was sent: make \

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::{Answer, Verb};
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::keyspace::MemoryId;
 
 /// What is asked of a store in one call.
@@ -130,6 +130,19 @@ impl Ask {
         }
     }
 
+    /// Returns what is answered if nothing of it could be begun: `error`, to each of its verbs.
+    ///
+    /// # Errors
+    /// The error, where only one was asked.
+    pub(crate) fn failed(&self, error: &Error) -> Result<Answer> {
+        match self {
+            Self::One(_) => Err(error.clone()),
+            Self::Many(batch) => {
+                Ok(Answer::Many(batch.verbs.iter().map(|_| Err(error.clone())).collect()))
+            }
+        }
+    }
+
     /// Returns how many bytes of messages it writes.
     pub(crate) fn size(&self) -> usize {
         match self {
@@ -176,7 +189,6 @@ fn is_refused(outcome: &Result<Answer>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Error;
 
     fn id(name: &str) -> MemoryId {
         MemoryId::new(name).unwrap()
