@@ -80,6 +80,15 @@ impl Sentinel {
         self.asked = Some(connection);
         let mut replies = Replies::new(replies);
         let (address, details) = (replies.take(), replies.take());
+        if let Ok(Reply::Error(error)) = &address
+            && error.detail.starts_with("unknown command")
+        {
+            let error = Error::invalid(format!(
+                "the server at {} is no sentinel; name its sentinels, or leave `sentinel` out",
+                self.address.endpoint
+            ));
+            return Err(Failure::before_sending(error, Retry::Never));
+        }
         let view = address.and_then(|address| read_view(address, details));
         view.map_err(|error| Failure::before_sending(error, Retry::Never))?.ok_or_else(|| {
             let message = format!(
