@@ -132,19 +132,23 @@ impl Backend {
                 client.run_at(&home, store, verb).await
             }
             (Place::Memory(_), ask) => self.apply(ask, || false),
-            (Place::Files(_), ask) | (Place::Redis(..), ask @ Ask::Many(_)) => {
-                self.clone().on_a_thread(ask).await
+            (Place::Files(store), ask) => {
+                self.on_a_thread(&self.seats, store.lock_timeout(), ask).await
+            }
+            (Place::Redis(client, _), ask @ Ask::Many(_)) => {
+                self.on_a_thread(client.seats(), client.options().timeout, ask).await
             }
         }
     }
 
-    /// Runs what is asked on a thread of the runtime that may block, when this place may have one more.
-    async fn on_a_thread(self: Arc<Self>, mut ask: Ask) -> Result<Answer> {
-        let (seats, timeout) = match &self.place {
-            Place::Redis(client, _) => (client.seats(), client.options().timeout),
-            Place::Files(store) => (&self.seats, store.lock_timeout()),
-            Place::Memory(_) => (&self.seats, Duration::MAX),
-        };
+    /// Runs what is asked on a thread of the runtime that may block, once one of `seats` is free. It is to
+    /// end within `timeout`, the time that it waits for that included.
+    async fn on_a_thread(
+        self: &Arc<Self>,
+        seats: &Seats,
+        timeout: Duration,
+        mut ask: Ask,
+    ) -> Result<Answer> {
         let started = match &ask {
             Ask::One(_) => Instant::now(),
             Ask::Many(batch) => batch.started(),
@@ -156,9 +160,14 @@ impl Backend {
         if let Ask::Many(batch) = &mut ask {
             batch.spent = started.elapsed();
         }
+        let backend = self.clone();
         let run = move || {
             let _seat = seat;
-            self.apply(ask, || false)
+            match (&backend.place, ask) {
+                // As a batch does, it has been under way since before it had a thread.
+                (Place::Files(store), Ask::One(verb)) => store.apply_since(started, verb, || false),
+                (_, ask) => backend.apply(ask, || false),
+            }
         };
         tokio::task::spawn_blocking(run).await.unwrap_or_else(|_| Err(ended()))
     }

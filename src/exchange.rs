@@ -65,7 +65,7 @@ impl Exchange {
                 return self.settle(all);
             }
         };
-        let unknown = self.plan.request().unknown_scripts(&replies);
+        let unknown = self.plan.request().to_send_again(&replies);
         if unknown.is_empty() {
             return self.settle(replies);
         }

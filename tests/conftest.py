@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.backends import KINDS, Kind, Maker
 from tests.fake_server import FakeServer
+from tests.proxy import Proxy
 from tests.servers import RealServer, redis_server_path
 
 settings.register_profile(
@@ -94,6 +95,13 @@ def own_server(tmp_path: Path) -> Iterator[RealServer]:
     server = RealServer(directory)
     yield server
     server.stop()
+
+
+@pytest.fixture
+def proxy(own_server: RealServer) -> Iterator[Proxy]:
+    """What stands between a client and the test's own server."""
+    with Proxy(own_server.port) as proxy:
+        yield proxy
 
 
 @pytest.fixture

@@ -142,7 +142,16 @@ impl FileStore {
     /// `Unavailable` if the lock was not free in time, `Interrupted`; `OutcomeUnknown` if the disk
     /// failed so late that the write can neither be promised nor taken back.
     pub fn apply(&self, verb: Verb, interrupt: Interrupt) -> Result<Answer> {
-        let started = Instant::now();
+        self.apply_since(Instant::now(), verb, interrupt)
+    }
+
+    /// Applies a verb of a call whose time has been running since `started`; blocks.
+    pub(crate) fn apply_since(
+        &self,
+        started: Instant,
+        verb: Verb,
+        interrupt: Interrupt,
+    ) -> Result<Answer> {
         let operation = verb.name();
         self.answer(verb, Patience { started, timeout: self.options.lock_timeout, interrupt })
             .map_err(|error| {

@@ -15,6 +15,7 @@ pub(crate) use self::reply::Replies;
 use self::reply::unexpected;
 pub use self::reply::{Reply, ServerError};
 pub use self::strings::Strings;
+use crate::decimal::decimal;
 use crate::error::{Error, Result};
 use crate::script::{Form, Script};
 use crate::store::Answer;
@@ -78,9 +79,8 @@ impl Command {
 
     /// Makes the command that waits for so many replicas to have what its connection has written.
     pub(crate) fn wait(replicas: u32, time: Duration) -> Self {
-        let numbers = [u128::from(replicas), time.as_millis().max(1)];
-        let numbers = numbers.map(|number| Bytes::from(number.to_string()));
-        Self::plain([Bytes::from_static(WAIT)].into_iter().chain(numbers))
+        let time = decimal(time.as_millis().max(1));
+        Self::plain([Bytes::from_static(WAIT), decimal(replicas), time])
     }
 
     fn is_wait(&self) -> bool {
@@ -167,7 +167,7 @@ impl Request {
         Self { route, ..self }
     }
 
-    /// Puts the answers to what was [sent again](Self::unknown_scripts) in the place of the first ones.
+    /// Puts the answers to what was [sent again](Self::to_send_again) in the place of the first ones.
     pub fn fill_in(replies: &mut [Reply], again: &[usize], answers: Vec<Reply>) {
         for (&at, answer) in again.iter().zip(answers) {
             if let Some(reply) = replies.get_mut(at) {
@@ -219,7 +219,7 @@ impl Request {
     /// Returns the positions of what is to be sent again, scripts as [`Form::Source`]: those that the
     /// server did not know, and with them a `WAIT` at the end, whose answer was about what had been
     /// written before them.
-    pub fn unknown_scripts(&self, replies: &[Reply]) -> Vec<usize> {
+    pub fn to_send_again(&self, replies: &[Reply]) -> Vec<usize> {
         let is_unknown = |(command, reply): (&Command, &Reply)| {
             command.is_script() && matches!(reply, Reply::Error(error) if error.code == "NOSCRIPT")
         };
@@ -346,7 +346,7 @@ mod tests {
         let (push, wait) = (Command::plain(["RPUSHX".into()]), Command::wait(1, Duration::ZERO));
         let unknown = || Reply::Error(ServerError::parse("NOSCRIPT No matching script"));
         let again = |commands: &[&Command], replies: &[Reply]| {
-            Request::write(commands.iter().copied().cloned()).unknown_scripts(replies)
+            Request::write(commands.iter().copied().cloned()).to_send_again(replies)
         };
         let one = || Reply::Integer(1);
         assert_eq!(again(&[&push, &script, &wait], &[one(), unknown(), one()]), [1, 2]);

@@ -347,7 +347,7 @@ fn target(
 /// Returns the failure of a script that the server did not know, though another of the window was to
 /// tell it: that one went elsewhere.
 fn unknown(request: &Request, replies: &[Reply]) -> Option<Failure> {
-    let at = request.unknown_scripts(replies).into_iter().next()?;
+    let at = request.to_send_again(replies).into_iter().next()?;
     match replies.get(at) {
         Some(Reply::Error(error)) => {
             let sent = request.commands.len() > 1;

@@ -79,7 +79,7 @@ impl Connection {
         let mut replies = Vec::with_capacity(request.commands.len());
         self.send(address, request, form, bounds)?;
         self.receive(address, request.commands.len(), bounds, &mut replies)?;
-        let again = request.unknown_scripts(&replies);
+        let again = request.to_send_again(&replies);
         if !again.is_empty() {
             let commands = again.iter().filter_map(|&at| request.commands.get(at));
             let mut answers = Vec::with_capacity(again.len());

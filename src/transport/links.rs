@@ -245,7 +245,7 @@ async fn exchange(
     form: Form,
 ) -> Result<Vec<Reply>, Broken> {
     let mut replies = send(connection, request.commands.iter(), form).await?;
-    let again = request.unknown_scripts(&replies);
+    let again = request.to_send_again(&replies);
     if !again.is_empty() {
         let commands = again.iter().filter_map(|&at| request.commands.get(at));
         let answers = send(connection, commands, Form::Source).await;

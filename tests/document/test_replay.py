@@ -23,12 +23,6 @@ how = pytest.mark.parametrize("hang", [False, True], ids=["cut", "silent"])
 
 
 @pytest.fixture
-def proxy(own_server: RealServer) -> Iterator[Proxy]:
-    with Proxy(own_server.port) as proxy:
-        yield proxy
-
-
-@pytest.fixture
 def backend(proxy: Proxy) -> Iterator[RedisBackend]:
     with RedisBackend.go_deep_agent(proxy.address).with_timeout(TIMEOUT) as backend:
         yield backend

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -30,12 +29,6 @@ from tests.talk import talk
 
 SCRIPT = b"\r\nEVAL"
 ONCE: dict[str, Any] = {"retry": None, "retry_on_error": []}
-
-
-@pytest.fixture
-def proxy(own_server: RealServer) -> Iterator[Proxy]:
-    with Proxy(own_server.port) as proxy:
-        yield proxy
 
 
 def assert_clean(error: BaseException, *secrets: str) -> None:

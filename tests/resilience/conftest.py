@@ -11,7 +11,6 @@ import redis
 
 from redember import AsyncRedisBackend, RedisBackend, RedisOptions
 from tests.backends import Blocking
-from tests.proxy import Proxy
 from tests.servers import RealServer
 
 
@@ -46,13 +45,6 @@ def connect(request: pytest.FixtureRequest) -> Iterator[Calls]:
     calls = Calls(is_async=request.param == "async")
     yield calls
     calls.close()
-
-
-@pytest.fixture
-def proxy(own_server: RealServer) -> Iterator[Proxy]:
-    """What stands between a client and the test's own server."""
-    with Proxy(own_server.port) as proxy:
-        yield proxy
 
 
 @pytest.fixture

@@ -16,12 +16,6 @@ SCRIPT = b"\r\nEVAL"  # EVALSHA or EVAL
 
 
 @pytest.fixture
-def proxy(own_server: RealServer) -> Iterator[Proxy]:
-    with Proxy(own_server.port) as proxy:
-        yield proxy
-
-
-@pytest.fixture
 def backend(proxy: Proxy) -> Iterator[RedisBackend]:
     with RedisBackend(proxy.address).with_timeout(4) as backend:
         yield backend

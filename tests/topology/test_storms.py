@@ -18,8 +18,7 @@ from tests.servers import RealServer, free_port
 from tests.subprocesses import run
 
 SECONDS = 1.5
-# Connections a second: one in 100 ms, each with a probe, and those that begin before the first has failed.
-AT_MOST = 60
+AT_MOST = 40  # connections a second: one in 100 ms, each with a probe, and those of the beginning
 
 
 class Door(Listener):
