@@ -30,12 +30,14 @@ pub(crate) fn drive(
     interrupt: Interrupt,
 ) -> Result<Answer> {
     loop {
+        let seen = servers.news.count();
         let replies = ask(plan, servers, call, interrupt)?;
         match plan.advance(replies).map_err(|error| call.fail(&error, false, || plan.op_id()))? {
             Step::Done(answer) => return settled(answer, call),
             Step::Again => call.next_request(),
             Step::Later(error) => {
-                pause_after(&servers.disagreement(error), plan, call, interrupt)?;
+                let failure = servers.disagreement(error);
+                pause_after(&failure, plan, servers, seen, call, interrupt)?;
             }
         }
     }
@@ -56,7 +58,7 @@ pub(crate) fn drive_all(
             calls.close();
         }
         let Some((deadline, request)) = calls.waiting() else { continue };
-        let began = Instant::now();
+        let (began, seen) = (Instant::now(), servers.news.count());
         let bounds = Bounds { began, deadline, patience: PATIENCE, interrupt };
         // It says where one request goes, or why not; by then it is known where the others go.
         if let Err(failure) = find(request, servers, bounds)
@@ -66,8 +68,9 @@ pub(crate) fn drive_all(
         }
         visit_all(calls, servers, begin_more, bounds);
         let pause = calls.end_round()?;
-        stream::pause(pause, interrupt)
-            .map_err(|_| Error::new(ErrorKind::Interrupted, "interrupted"))?;
+        if servers.news.pause(pause, seen, interrupt) {
+            return Err(Error::new(ErrorKind::Interrupted, "interrupted"));
+        }
     }
     Ok(())
 }
@@ -85,6 +88,7 @@ fn ask(
             return Err(call.fail(&closed(), false, || plan.op_id()));
         }
         call.attempt();
+        let seen = servers.news.count();
         let (began, deadline) = (call.began(), call.deadline());
         let bounds = Bounds { began, deadline, patience: PATIENCE, interrupt };
         let failure = match attempt(plan.request(), servers, call, &mut detour, bounds) {
@@ -94,24 +98,29 @@ fn ask(
             },
             Err(failure) => failure,
         };
-        pause_after(&failure, plan, call, interrupt)?;
+        pause_after(&failure, plan, servers, seen, call, interrupt)?;
     }
 }
 
-/// Waits for when the next attempt is due.
+/// Waits for when the next attempt is due: after a pause, or at once if there is more news of servers
+/// than was `seen` when the last one began.
 ///
 /// # Errors
 /// That there is to be none, or that the caller wants out.
 fn pause_after(
     failure: &Failure,
     plan: &mut dyn Plan,
+    servers: &Servers,
+    seen: u64,
     call: &mut Call,
     interrupt: Interrupt,
 ) -> Result<()> {
     let writes = plan.request().writes;
     let pause = call.after(failure, writes, || plan.op_id())?;
-    stream::pause(pause, interrupt)
-        .map_err(|_| call.report(&Error::new(ErrorKind::Interrupted, "interrupted"), false))
+    if servers.news.pause(pause, seen, interrupt) {
+        return Err(call.report(&Error::new(ErrorKind::Interrupted, "interrupted"), false));
+    }
+    Ok(())
 }
 
 fn attempt(

@@ -16,6 +16,7 @@ mod gate;
 mod line;
 mod links;
 pub(crate) mod multiplexed;
+mod news;
 mod pack;
 mod packet;
 mod pool;

@@ -37,6 +37,7 @@ pub(crate) async fn drive(
             return Err(call.fail(&closed(), false, || plan.op_id()));
         }
         call.attempt();
+        let seen = servers.news.count();
         let failure = match attempt(plan.request(), servers, call, &mut detour, home).await {
             Ok(replies) => match transient_failure(&replies) {
                 None => {
@@ -56,7 +57,7 @@ pub(crate) async fn drive(
         };
         let writes = plan.request().writes;
         let pause = call.after(&failure, writes, || plan.op_id())?;
-        sleep(pause).await;
+        servers.news.pause_task(pause, seen).await;
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 
 use super::address::{Address, Role, Settings};
+use super::news::News;
 use super::pool::Status;
 use super::scout::Scout;
 use super::server::Server;
@@ -27,6 +28,8 @@ pub(crate) struct Servers {
     map: ArcSwap<Map>,
     /// By endpoint, so that what is learned anew keeps the connections that are open.
     known: Mutex<HashMap<Endpoint, Arc<Server>>>,
+    /// Of another set of servers.
+    pub(super) news: News,
     scout: OnceLock<Scout>,
     closed: AtomicBool,
 }
@@ -40,6 +43,16 @@ enum Map {
     One(Arc<Server>),
     /// Each in its slot.
     Slots(SlotMap),
+}
+
+impl Map {
+    fn servers(&self) -> Vec<Arc<Server>> {
+        match self {
+            Self::Unknown(_) => Vec::new(),
+            Self::One(server) => vec![server.clone()],
+            Self::Slots(slots) => slots.servers(),
+        }
+    }
 }
 
 /// Why nothing is known.
@@ -86,6 +99,7 @@ impl Servers {
             settings,
             map: ArcSwap::from_pointee(map),
             known: Mutex::default(),
+            news: News::default(),
             scout: OnceLock::new(),
             closed: AtomicBool::new(false),
         })
@@ -101,11 +115,6 @@ impl Servers {
         since: Instant,
     ) -> Result<Target, Failure> {
         let map = self.map.load();
-        let all = || match &**map {
-            Map::One(server) => vec![server.clone()],
-            Map::Slots(slots) => slots.servers(),
-            Map::Unknown(_) => Vec::new(),
-        };
         match (&**map, &request.route) {
             (Map::Unknown(setback), _) => {
                 if self.is_closed() {
@@ -118,9 +127,9 @@ impl Servers {
                 self.look_around();
                 Ok(Target::Unknown)
             }
-            (_, Route::EveryPrimary) => Ok(Target::Every(all())),
+            (_, Route::EveryPrimary) => Ok(Target::Every(map.servers())),
             (_, Route::Server(label)) => {
-                let found = all().into_iter().find(|server| server.label() == *label);
+                let found = map.servers().into_iter().find(|server| server.label() == *label);
                 Ok(found.map_or(Target::Gone, Target::One))
             }
             (Map::One(server), Route::Key) => Ok(Target::One(server.clone())),
@@ -304,7 +313,15 @@ impl Servers {
     }
 
     fn set(&self, map: Map, servers: &[Arc<Server>]) {
+        let are_others = {
+            let before = self.map.load().servers();
+            before.len() != servers.len()
+                || !before.iter().all(|it| servers.iter().any(|other| Arc::ptr_eq(it, other)))
+        };
         self.map.store(Arc::new(map));
+        if are_others {
+            self.news.tell();
+        }
         // Connections to a server that has no part any more must not be used by mistake.
         self.known().retain(|_, server| {
             let stays = servers.iter().any(|other| Arc::ptr_eq(other, server));

@@ -33,6 +33,7 @@ def test_writers_go_on_with_the_new_primary(failing: Sentinels, how: str) -> Non
     )
     with Steady(options) as steady:
         eventually(lambda: steady.beyond(0) and len(steady.acknowledged["a"]) > 50)
+        began = time.monotonic()
         old = {
             "failover": failing.failover,
             "kill": failing.kill_primary,
@@ -52,7 +53,8 @@ def test_writers_go_on_with_the_new_primary(failing: Sentinels, how: str) -> Non
         # One that is told to step down while it is well takes writes until it hears of it.
         steady.judge(losses=how == "failover")
         assert steady.resumed(promoted) < RESUMED
-        assert steady.slowest < 2.5 + 2.5
+        # How long an election takes is the sentinels' affair: no call takes much longer.
+        assert steady.slowest < promoted - began + RESUMED
 
 
 def test_a_demoted_primary_is_left_at_its_first_refusal(failing: Sentinels) -> None:
