@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Never, Self
 
 from redember._address import TlsOptions
 from redember._aio_verbs import AsyncVerbs
@@ -42,7 +42,9 @@ class _Configured:
     _store: Any
     _adopt: ClassVar[Any]  # says which of the two stores the verbs drive
 
-    def __init__(self, addr_or_url: str | None = None) -> None:
+    def __init__(self, addr_or_url: str | None = None, **settings: Never) -> None:
+        if settings:
+            raise InvalidArgumentError(self._how_to_set(*settings))
         self._set_up(default_options() if addr_or_url is None else parsed(addr_or_url), None)
 
     def _set_up(self, options: RedisOptions, client: Any) -> None:
@@ -60,6 +62,15 @@ class _Configured:
         )
         adopt = getattr(client, "adopt", self._adopt)  # a client of the caller's own drives it, too
         self._store = adopt(store)
+
+    @classmethod
+    def _how_to_set(cls, name: str, *_: str) -> str:
+        said = f"{cls.__name__}() takes an address and no {name!r}"
+        if hasattr(cls, f"with_{name}"):
+            return f"{said}; set it by {cls.__name__}(address).with_{name}(...)"
+        if name in RedisOptions.__dataclass_fields__:
+            return f"{said}; set it by {cls.__name__}.from_options(RedisOptions({name}=...))"
+        return f"{said}; RedisOptions has all that can be set"
 
     @classmethod
     def _of(cls, options: RedisOptions, client: Any) -> Self:

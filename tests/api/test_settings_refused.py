@@ -137,3 +137,21 @@ def test_only_the_time_to_live_can_be_none() -> None:
     ):
         assert "None" not in refused("timeout", make)
     assert "None" in refused("ttl", lambda: InMemoryBackend(ttl=0))
+
+
+@pytest.mark.parametrize("kind", [RedisBackend, AsyncRedisBackend])
+@pytest.mark.parametrize(
+    ("name", "way"),
+    [
+        ("ttl", "Backend(address).with_ttl(...)"),
+        ("password", "Backend(address).with_password(...)"),
+        ("protocol", "Backend.from_options(RedisOptions(protocol=...))"),
+        ("time_to_live", "RedisOptions has all that can be set"),
+    ],
+)
+def test_a_setting_beside_the_address_is_told_where_it_belongs(
+    kind: Any, name: str, way: str
+) -> None:
+    said = refused(name, lambda: kind("localhost", **{name: "s3cr3t"}))
+    assert said.startswith(f"{kind.__name__}() takes an address and no {name!r}; ")
+    assert said.endswith(way)
