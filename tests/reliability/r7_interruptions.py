@@ -20,6 +20,8 @@ INTERRUPTED = """
 import os, signal, sys, threading, time
 from redember import RedisBackend
 
+# Whoever is started in a shell's background has Ctrl-C ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 silent, server = RedisBackend(sys.argv[1]), RedisBackend(sys.argv[2])
 longest = 0.0
 calls = [
