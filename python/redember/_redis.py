@@ -44,7 +44,7 @@ class _Configured:
 
     def __init__(self, addr_or_url: str | None = None, **settings: Never) -> None:
         if settings:
-            raise InvalidArgumentError(self._how_to_set(*settings))
+            raise InvalidArgumentError(self._how_to_set(next(iter(settings))))
         self._set_up(default_options() if addr_or_url is None else parsed(addr_or_url), None)
 
     def _set_up(self, options: RedisOptions, client: Any) -> None:
@@ -64,7 +64,7 @@ class _Configured:
         self._store = adopt(store)
 
     @classmethod
-    def _how_to_set(cls, name: str, *_: str) -> str:
+    def _how_to_set(cls, name: str) -> str:
         said = f"{cls.__name__}() takes an address and no {name!r}"
         if hasattr(cls, f"with_{name}"):
             return f"{said}; set it by {cls.__name__}(address).with_{name}(...)"
