@@ -30,7 +30,9 @@ class Builder:
     """Settings, and the conversation so far.
 
     Every `with_*` returns a new agent, in any order, and leaves this one as it is. The new agent
-    has a history of its own: it begins empty, or with what its long memory holds.
+    has a history of its own: it begins empty, or with what its long memory holds. Turns that are
+    not stored yet stay with this one, so keep it, or store them first; `using_backend()` takes them
+    along.
     """
 
     _is_async: ClassVar[bool]
