@@ -17,7 +17,7 @@ PYTEST := $(BIN)/python -m pytest
 BESIDE := -n 3 --dist worksteal -m "not alone" # most of a test's time is waiting
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench budget compare profile pgo scale reliability fuzz coverage lint deny check fmt build docs-check rust-test python-test server-test wheel-test clean
+.PHONY: help demo test bench budget compare profile pgo scale reliability fuzz asan coverage lint deny check fmt build docs-check rust-test python-test server-test wheel-test clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -86,6 +86,11 @@ coverage: $(VENV)/bin/python $(VENV)/.test ## lines of the core that no test run
 fuzz: $(VENV)/.built $(VENV)/.test ## every parser on made-up input, for some minutes; FUZZ_SECONDS for each
 	scripts/fuzz $(or $(FUZZ_SECONDS),60)
 	HYPOTHESIS_PROFILE=fuzz $(PYTEST) tests/fuzz --timeout=3600
+
+asan: $(VENV)/bin/python $(VENV)/.test ## what passes between Python and the core, with AddressSanitizer (15 min)
+	scripts/ensure-redis
+	$(BIN)/python -m pip install --quiet -r requirements/build.txt
+	scripts/asan $(BIN)/python
 
 lint: $(VENV)/.built $(VENV)/.lint $(VENV)/.test ## formatters, linters, type checkers, stubs
 	cargo fmt --check
