@@ -63,6 +63,11 @@ impl Gate {
         }
     }
 
+    /// Returns how the last attempt to connect failed, if it did.
+    pub(super) fn refusal(&self) -> Option<Failure> {
+        self.lock().refused.as_ref().map(|(_, failure)| failure.clone())
+    }
+
     /// Takes note of an attempt to connect that failed.
     pub(super) fn refuse(&self, failure: &Failure) {
         if failure.retry == Retry::Never {

@@ -3,6 +3,7 @@
 //! Health is told by use, not by an extra `PING`: a connection that fails is dropped, and the call
 //! goes on with another. One that the server closed while it lay idle is seen without asking. Nothing runs in the background, so a fork leaves nothing half done.
 
+use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -140,17 +141,25 @@ impl Pool {
                 Turn::Now => break,
                 Turn::Over(failure) => return Err(failure),
                 Turn::At(next) => {
-                    let next = next.min(bounds.deadline);
-                    let pause = next.saturating_duration_since(Instant::now());
+                    let until = next.min(bounds.deadline);
+                    let pause = until.saturating_duration_since(Instant::now());
                     stream::pause(pause, bounds.interrupt)
                         .map_err(|error| failure(&self.address, "", &error, false, Retry::Never))?;
-                    if next == bounds.deadline {
-                        break;
+                    // All that wait would come at once, each too late to be answered.
+                    if Instant::now() >= bounds.deadline {
+                        return Err(self.too_late());
                     }
                 }
             }
         }
         Connection::open(&self.address, bounds).inspect_err(|failure| self.gate.refuse(failure))
+    }
+
+    /// Says why a call did not connect whose turn had not come in time.
+    fn too_late(&self) -> Failure {
+        let timed_out = io::ErrorKind::TimedOut.into();
+        let late = || failure(&self.address, "cannot connect to", &timed_out, false, Retry::Later);
+        self.gate.refusal().unwrap_or_else(late)
     }
 
     /// Closes the idle connections and refuses new loans; those on loan end with their calls.

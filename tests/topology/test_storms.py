@@ -86,6 +86,13 @@ def test_a_server_in_trouble_sees_few_connections(form: str, storm: object, gree
         assert took < SECONDS + 1.5
 
 
+def test_a_call_whose_turn_would_come_too_late_does_not_come() -> None:
+    """They would all come at once, when their time is up."""
+    with Door(greets=True) as one:
+        storm_of_threads(f"redis://{one.address}")
+        assert one.connections < 30  # ten at first, and one in 100 ms
+
+
 def test_calls_that_wait_go_on_soon_after_the_server_is_back(own_server: RealServer) -> None:
     done: list[float] = []
     with RedisBackend(own_server.url).with_timeout(10) as backend:
