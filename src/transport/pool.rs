@@ -3,7 +3,6 @@
 //! Health is told by use, not by an extra `PING`: a connection that fails is dropped, and the call
 //! goes on with another. One that the server closed while it lay idle is seen without asking. Nothing runs in the background, so a fork leaves nothing half done.
 
-use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -155,11 +154,14 @@ impl Pool {
         Connection::open(&self.address, bounds).inspect_err(|failure| self.gate.refuse(failure))
     }
 
-    /// Says why a call did not connect whose turn had not come in time.
+    /// Says why a call did not connect whose turn had not come in time. It has seen nothing of the server
+    /// itself, so nobody else has to wait for longer.
     fn too_late(&self) -> Failure {
-        let timed_out = io::ErrorKind::TimedOut.into();
-        let late = || failure(&self.address, "cannot connect to", &timed_out, false, Retry::Later);
-        self.gate.refusal().unwrap_or_else(late)
+        self.gate.refusal().unwrap_or_else(|| {
+            let cause = "it went away, and others were to try first until the time was up";
+            let error = self.address.unreachable("cannot connect to", cause);
+            Failure { timed_out: true, ..Failure::before_sending(error, Retry::Later) }
+        })
     }
 
     /// Closes the idle connections and refuses new loans; those on loan end with their calls.
@@ -249,5 +251,30 @@ impl Drop for Lease<'_> {
         let mut state = self.pool.lock();
         state.open -= 1;
         self.pool.wake_one(state);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::{ClientOptions, Endpoint};
+    use crate::transport::Settings;
+    use crate::transport::address::Role;
+
+    #[test]
+    fn a_call_whose_turn_comes_too_late_neither_connects_nor_makes_others_wait() {
+        let settings = Settings::new(ClientOptions::default());
+        let endpoint = Endpoint::tcp("127.0.0.1", 1); // a connection to it would be refused
+        let address = Address { endpoint, role: Role::Only, settings };
+        let gate = Arc::new(Gate::default());
+        let pool = Pool::new(address, gate.clone());
+        (0..20).for_each(|_| gate.set_back());
+        let began = Instant::now();
+        let (deadline, patience) = (began + Duration::from_millis(1), Duration::from_secs(1));
+        let bounds = Bounds { began, deadline, patience, interrupt: || false };
+        let failure = pool.open(bounds).unwrap_err();
+        assert!(failure.error.to_string().contains("others were to try first"));
+        assert!(failure.timed_out && !failure.sent && !failure.lost);
+        assert!(gate.refusal().is_none(), "nothing was tried");
     }
 }
